@@ -1,0 +1,81 @@
+// dsrasq eval: perplexity and needles, under several policies.
+
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/policy_list_options.h"
+#include "dsrasq/core/error.h"
+#include "dsrasq/core/process.h"
+#include "dsrasq/eval/needle.h"
+#include "dsrasq/eval/perplexity.h"
+
+namespace dsrasq::cli {
+namespace {
+
+/// Options of an evaluation: `--policy` may list several.
+template <class Task>
+struct EvalConfig {
+  Task task;
+  session::EngineOptions engine;
+  PolicyListOptions policies;
+
+  template <class V>
+  void visit(V&& v) {
+    task.visit(v);
+    engine.visit(v);
+    policies.visit(v);
+  }
+};
+
+// The results of other processes put together, or a run of our own.
+template <class Task, class Run, class Merge>
+nlohmann::ordered_json evaluate(const EvalConfig<Task>& config, const Console& console,
+                                const Run& run, const Merge& merge) {
+  if (!config.task.merge.empty()) return merge(config.task.merge);
+  DSRASQ_CHECK(!config.task.text.empty(), kInvalidArgument, "cli.eval", "want --text FILE");
+  eval::parse_policies(config.policies.policy.name,
+                       config.policies.policy);  // before the model is loaded
+  watch_interrupts();
+  const session::Engine engine(config.engine);
+  return run(engine, config.policies.policy, config.task,
+             [&](const std::string& line) { console.note(line); });
+}
+
+// Samples are for merging, not for people.
+nlohmann::ordered_json shown(nlohmann::ordered_json result, const Console& console) {
+  nlohmann::ordered_json lines = result;
+  lines.erase("samples");
+  console.result_lines(lines);
+  return result;
+}
+
+nlohmann::ordered_json perplexity(const EvalConfig<eval::PerplexityOptions>& config,
+                                  const Console& console) {
+  return shown(evaluate(config, console, eval::run_perplexity, eval::merge_perplexity), console);
+}
+
+nlohmann::ordered_json needle(const EvalConfig<eval::NeedleOptions>& config,
+                              const Console& console) {
+  return shown(evaluate(config, console, eval::run_needle, eval::merge_needle), console);
+}
+
+}  // namespace
+
+Command eval_perplexity_command() {
+  return make_command<EvalConfig<eval::PerplexityOptions>>(
+      {"eval perplexity", "how well the next token is predicted, by policy",
+       "  dsrasq eval perplexity --text book.txt --length 8192 --samples 12\n"
+       "  dsrasq eval perplexity --text books.jsonl.xz --policy full,dsrasq,dsrasq:topk=64 "
+       "--json\n"},
+      perplexity);
+}
+
+Command eval_needle_command() {
+  return make_command<EvalConfig<eval::NeedleOptions>>(
+      {"eval needle", "finding one number hidden in a long text, by policy",
+       "  dsrasq eval needle --text book.txt --length 8000,16000 --samples 20\n"
+       "  dsrasq eval needle --text book.txt --policy dsrasq,window --shard 0/2 --json\n"},
+      needle);
+}
+
+}  // namespace dsrasq::cli

@@ -1,0 +1,124 @@
+// dsrasq train retriever: makes the adapter of a model.
+
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "dsrasq/core/error.h"
+#include "dsrasq/core/file.h"
+#include "dsrasq/core/process.h"
+#include "dsrasq/session/engine.h"
+#include "dsrasq/train/retriever_trainer.h"
+
+namespace dsrasq::cli {
+namespace {
+
+constexpr const char* kWhere = "cli.train";
+
+struct TrainConfig {
+  session::EngineOptions engine{.adapter = "none"};
+  train::RetrieverTrainOptions train;
+  bool dry_run = false;
+
+  template <class V>
+  void visit(V&& v) {
+    train.visit(v);
+    v(engine.model, "model", "the base model: a GGUF file or a Hugging Face folder");
+    v(engine.device, "device", "cpu or cuda");
+    v(engine.threads, "threads", "CPU threads; 0: all cores");
+    v(dry_run, "dry-run", "say what the run will take, and leave");
+  }
+};
+
+nlohmann::ordered_json score_json(const train::RetrieverScore& score) {
+  return {{"captured64", score.captured64},
+          {"ideal64", score.ideal64},
+          {"captured256", score.captured256},
+          {"ideal256", score.ideal256},
+          {"recall64", score.recall64},
+          {"recall_ideal64", score.recall_ideal64},
+          {"kl", score.kl}};
+}
+
+std::string progress_text(const train::TrainProgress& progress) {
+  char line[256];
+  std::snprintf(
+      line, sizeof line, "step %lld of %lld  loss %.4f  lr %.2e  %.0f tokens/s  %.0f s left",
+      static_cast<long long>(progress.step), static_cast<long long>(progress.steps), progress.loss,
+      progress.learning_rate, progress.tokens_per_s, progress.seconds_left);
+  std::string text = line;
+  if (progress.score) {
+    std::snprintf(line, sizeof line,
+                  "  held out: k=64 captures %.1f %% (ideal %.1f %%), recall %.1f %%",
+                  100 * progress.score->captured64, 100 * progress.score->ideal64,
+                  100 * progress.score->recall64);
+    text += line;
+  }
+  return text;
+}
+
+nlohmann::ordered_json plan_json(const train::TrainPlan& plan) {
+  return {{"dry_run", true},
+          {"indexers", plan.n_indexers},
+          {"parameters", plan.n_parameters},
+          {"adapter_bytes", plan.adapter_bytes},
+          {"checkpoint_bytes", plan.checkpoint_bytes},
+          {"step_bytes", plan.step_bytes},
+          {"flops_per_step", plan.flops},
+          {"step_seconds", plan.step_seconds},
+          {"total_seconds", plan.total_seconds}};
+}
+
+void check(const TrainConfig& config) {
+  DSRASQ_CHECK(!config.train.data.empty(), kInvalidArgument, kWhere, "want --data FILE");
+  DSRASQ_CHECK(!config.train.output.empty(), kInvalidArgument, kWhere,
+               "want -o FILE, the adapter to write");
+}
+
+nlohmann::ordered_json train_retriever(const TrainConfig& config, const Console& console) {
+  check(config);
+  watch_interrupts();
+  const session::Engine engine(config.engine);
+  const text::Tokenizer& tokenizer = engine.tokenizer();
+  train::TrainInput input{.model = engine.model(),
+                          .encode = [&](std::string_view text) { return tokenizer.encode(text); },
+                          .prefix = {},
+                          .fingerprint = engine.fingerprint(),
+                          .name = engine.model().config().name};
+  if (tokenizer.adds_bos() && tokenizer.bos()) input.prefix.push_back(*tokenizer.bos());
+  nlohmann::ordered_json result;
+  if (config.dry_run) {
+    result = plan_json(train::plan_retriever_training(input, config.train));
+  } else {
+    const train::TrainResult trained = train::train_retriever(
+        input, config.train,
+        [&](const train::TrainProgress& progress) { console.note(progress_text(progress)); });
+    result = {{"steps", trained.steps},
+              {"loss", trained.loss},
+              {"tokens_per_s", trained.tokens_per_s},
+              {"seconds", trained.seconds},
+              {"adapter", trained.adapter},
+              {"score", score_json(trained.score)}};
+    FieldList fields;
+    TrainConfig resolved = config;
+    fields.add(resolved);
+    write_file(trained.adapter + ".config.json", fields.json().dump(2) + "\n");
+  }
+  console.result_lines(result);
+  return result;
+}
+
+}  // namespace
+
+Command train_retriever_command() {
+  return make_command<TrainConfig>(
+      {"train retriever", "makes the adapter of a model: teaches it where its attention goes",
+       "  dsrasq train retriever --data books.jsonl.xz -o adapters/model.safetensors\n"
+       "  dsrasq train retriever --data books.txt -o a.safetensors --time-budget 300 --device "
+       "cuda\n"
+       "  dsrasq train retriever --data books.txt -o a.safetensors --dry-run\n"},
+      train_retriever);
+}
+
+}  // namespace dsrasq::cli

@@ -1,0 +1,36 @@
+#pragma once
+
+// The bytes of a file or of standard input in order, decompressed on the way when they are xz.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace dsrasq::data {
+
+/// Reads a file from front to back in constant memory. xz is recognised by its first bytes, several
+/// xz streams after one another included.
+class ByteStream {
+ public:
+  /// `-` reads standard input. Throws kBadInput naming the file when it cannot be opened, is a
+  /// folder, or is compressed in a way that is not supported (gzip, zstd).
+  ByteStream(const std::filesystem::path& path, uint64_t max_bytes);
+  ~ByteStream();
+  ByteStream(ByteStream&&) noexcept;
+  ByteStream& operator=(ByteStream&&) noexcept;
+
+  /// Fills `out` unless the end comes first; returns how many bytes. Throws kBadInput, naming the
+  /// file, when it is truncated or damaged, or goes on after `max_bytes` decompressed bytes.
+  size_t read(std::span<char> out);
+
+  /// The file's path, or "standard input".
+  const std::string& name() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace dsrasq::data

@@ -1,0 +1,71 @@
+#include "dsrasq/eval/bench.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "dsrasq/formats/test_folder.h"
+
+namespace dsrasq::eval {
+namespace {
+
+class Bench : public testing::Test {
+ protected:
+  const session::Engine engine_{{.model = "tests/golden/models/text", .adapter = "none"}};
+  const std::vector<NamedPolicy> policies_ =
+      parse_policies("full,window", {.window = 64, .block = 64});
+  BenchOptions options_{
+      .lengths = {512, 1024}, .repeats = 3, .decode_tokens = 4, .warmup_tokens = 64};
+};
+
+TEST_F(Bench, PrefillHasARowForEachLengthAndPolicy) {
+  options_.segments = 256;
+  const BenchReport report = bench_prefill(engine_, policies_, options_);
+  ASSERT_EQ(report.rows.size(), 4u);
+  for (const BenchRow& row : report.rows) {
+    EXPECT_GT(row.slowest, 0);
+    EXPECT_LE(row.slowest, row.tokens_per_s);
+    EXPECT_LE(row.tokens_per_s, row.fastest);
+    EXPECT_GT(row.peak_bytes, row.cache_bytes);
+    ASSERT_EQ(static_cast<int64_t>(row.segments.size()), row.length / 256);
+    EXPECT_EQ(row.segments.back().first + row.segments.back().tokens, row.length);
+  }
+  EXPECT_EQ(report.rows[1].length, 1024);
+  EXPECT_EQ(report.rows[2].policy, "window");
+  // A window holds as much after 1,024 tokens as after 512, everything read does not.
+  EXPECT_LT(report.rows[0].cache_bytes, report.rows[1].cache_bytes);
+  EXPECT_EQ(report.rows[2].cache_bytes, report.rows[3].cache_bytes);
+  ASSERT_EQ(report.exponents.size(), 2u);
+  EXPECT_GT(report.exponents[0].second, 0.3);
+}
+
+TEST_F(Bench, DecodeIsMeasuredAtEachLength) {
+  const auto json = to_json(bench_decode(engine_, policies_, options_));
+  ASSERT_EQ(json["rows"].size(), 4u);
+  EXPECT_EQ(json["rows"][3]["length"], 1024);
+  EXPECT_GT(json["rows"][3]["tokens_per_s"], 0);
+  EXPECT_EQ(json["exponent"], json["exponents"]["full"]);
+}
+
+TEST_F(Bench, OneLengthHasNoExponent) {
+  options_.lengths = {128};
+  const BenchReport report = bench_prefill(engine_, policies_, options_);
+  EXPECT_TRUE(std::isnan(report.exponents[0].second));
+  EXPECT_TRUE(to_json(report)["exponent"].is_null());
+}
+
+TEST_F(Bench, NamesTheOptionThatIsOutOfRange) {
+  options_.lengths = {100, 0};
+  EXPECT_HAS(
+      error_text([&] { bench_prefill(engine_, policies_, options_); }, ErrorCode::kInvalidArgument),
+      "lengths has 0, want 1 or more");
+  options_.lengths = {100};
+  options_.repeats = 0;
+  EXPECT_HAS(
+      error_text([&] { bench_decode(engine_, policies_, options_); }, ErrorCode::kInvalidArgument),
+      "repeats is 0");
+}
+
+}  // namespace
+}  // namespace dsrasq::eval

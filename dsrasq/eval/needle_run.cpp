@@ -1,0 +1,141 @@
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "dsrasq/core/error.h"
+#include "dsrasq/data/documents.h"
+#include "dsrasq/eval/needle.h"
+#include "dsrasq/eval/shard_files.h"
+#include "dsrasq/eval/statistics.h"
+#include "dsrasq/session/session.h"
+
+namespace dsrasq::eval {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr const char* kWhere = "eval.needle";
+
+std::vector<std::string> read_texts(const std::vector<std::string>& files) {
+  DSRASQ_CHECK(!files.empty(), kInvalidArgument, kWhere, "no text file was named");
+  std::vector<std::string> texts;
+  for (const std::string& file : files)
+    for (data::Document& document : data::read_documents(file))
+      texts.push_back(std::move(document.text));
+  return texts;
+}
+
+Json run_sample(const session::Engine& engine, const NamedPolicy& named, const NeedlePrompt& prompt,
+                int64_t max_tokens) {
+  using Clock = std::chrono::steady_clock;
+  session::Session session(engine, named.options);
+  const Clock::time_point start = Clock::now();
+  session.read(prompt.ids);
+  session::GenerateOptions options;
+  options.max_tokens = max_tokens;
+  const session::GenerateResult answer = session.generate(options);
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  DSRASQ_CHECK(answer.finish_reason != "interrupted", kInterrupted, kWhere, "stopped by the user");
+  return {{"length", prompt.ids.size()},
+          {"policy", named.label},
+          {"depth", prompt.depth},
+          {"key", prompt.key},
+          {"value", prompt.value},
+          {"answer", answer.text},
+          {"found", needle_found(answer.text, prompt.value)},
+          {"digit_accuracy", digit_accuracy(answer.text, prompt.value)},
+          {"mean_retrieved", session.policy().mean_retrieved()},
+          {"cache_bytes", session.policy().bytes()},
+          {"seconds", seconds}};
+}
+
+// All samples of one length and policy.
+struct Cell {
+  int64_t length = 0;
+  std::string policy;
+  int64_t n = 0, n_found = 0;
+  double digits = 0, retrieved = 0;
+  uint64_t cache_bytes = 0;
+};
+
+Json to_json(const Cell& cell) {
+  const auto n = static_cast<double>(cell.n);
+  const Interval interval = wilson(cell.n_found, cell.n);
+  return {{"length", cell.length},
+          {"policy", cell.policy},
+          {"samples", cell.n},
+          {"accuracy", static_cast<double>(cell.n_found) / n},
+          {"accuracy_interval", {interval.low, interval.high}},
+          {"digit_accuracy", cell.digits / n},
+          {"mean_retrieved", cell.retrieved / n},
+          {"cache_bytes", cell.cache_bytes}};
+}
+
+Json result(Json samples) {
+  std::vector<Cell> cells;
+  for (const Json& sample : samples) {
+    const auto length = sample.at("length").get<int64_t>();
+    const auto policy = sample.at("policy").get<std::string>();
+    auto cell = std::find_if(cells.begin(), cells.end(), [&](const Cell& c) {
+      return c.length == length && c.policy == policy;
+    });
+    if (cell == cells.end()) cell = cells.insert(cells.end(), {.length = length, .policy = policy});
+    ++cell->n;
+    cell->n_found += sample.at("found").get<bool>();
+    cell->digits += sample.at("digit_accuracy").get<double>();
+    cell->retrieved += sample.at("mean_retrieved").get<double>();
+    cell->cache_bytes = std::max(cell->cache_bytes, sample.at("cache_bytes").get<uint64_t>());
+  }
+  std::stable_sort(cells.begin(), cells.end(),
+                   [](const Cell& a, const Cell& b) { return a.length < b.length; });
+  Json out, rows = Json::array();
+  for (const Cell& cell : cells) rows.push_back(to_json(cell));
+  if (!cells.empty())
+    for (const char* key :
+         {"accuracy", "digit_accuracy", "policy", "length", "mean_retrieved", "cache_bytes"})
+      out[key] = rows.front()[key];
+  out["rows"] = std::move(rows);
+  out["samples"] = std::move(samples);
+  return out;
+}
+
+}  // namespace
+
+Json run_needle(const session::Engine& engine, const policy::PolicyOptions& base,
+                const NeedleOptions& options, const Progress& progress) {
+  DSRASQ_CHECK(options.samples > 0, kInvalidArgument, kWhere, "samples is ", options.samples,
+               ", want 1 or more");
+  DSRASQ_CHECK(options.max_tokens > 0, kInvalidArgument, kWhere, "max-tokens is ",
+               options.max_tokens, ", want 1 or more");
+  const std::vector<NamedPolicy> policies = parse_policies(base.name, base);
+  const Shard shard = parse_shard(options.shard);
+  const std::vector<std::string> texts = read_texts(options.text);
+  Json samples = Json::array();
+  for (const int64_t length : options.length) {
+    for (int64_t sample = 0; sample < options.samples; ++sample) {
+      if (!shard.has(sample)) continue;
+      const NeedlePrompt prompt =
+          make_needle(engine.tokenizer(), texts, length, sample, options.samples, options.seed);
+      for (const NamedPolicy& named : policies) {
+        Json line{{"sample", sample}};
+        line.update(run_sample(engine, named, prompt, options.max_tokens));
+        if (progress)
+          progress(concat("needle ", sample + 1, " of ", options.samples, ", ", length, " tokens, ",
+                          named.label, ": ", line["found"] ? "found" : "not found", " in ",
+                          static_cast<int64_t>(line["seconds"].get<double>()), " s"));
+        samples.push_back(std::move(line));
+      }
+    }
+  }
+  return result(std::move(samples));
+}
+
+Json merge_needle(const std::vector<std::string>& files) {
+  try {
+    return result(merged_samples(files, {"sample", "length", "policy"}));
+  } catch (const nlohmann::json::exception& e) {
+    throw Error(ErrorCode::kBadInput, kWhere,
+                concat("a sample of ", files.front(), " or a later file: ", e.what()));
+  }
+}
+
+}  // namespace dsrasq::eval

@@ -1,0 +1,136 @@
+#include "dsrasq/eval/perplexity.h"
+
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "dsrasq/core/error.h"
+#include "dsrasq/session/session.h"
+
+namespace dsrasq::eval {
+namespace {
+
+double total_nll(const StretchScore& score) {
+  return std::accumulate(score.quarter_nll.begin(), score.quarter_nll.end(), 0.0);
+}
+
+int64_t total_tokens(const StretchScore& score) {
+  return std::accumulate(score.quarter_tokens.begin(), score.quarter_tokens.end(), int64_t{0});
+}
+
+double perplexity(double nll, int64_t tokens) {
+  return tokens > 0 ? std::exp(nll / static_cast<double>(tokens)) : 0;
+}
+
+double percent(double log_ratio) { return 100 * std::expm1(log_ratio); }
+
+// Sums over the stretches of one policy.
+PolicyPerplexity add_up(const std::vector<const StretchScore*>& scores) {
+  PolicyPerplexity sum{.policy = scores.front()->policy};
+  double nll = 0, far_nll = 0, seconds = 0;
+  int64_t far_tokens = 0;
+  std::array<double, 4> quarter_nll{};
+  std::array<int64_t, 4> quarter_tokens{};
+  for (const StretchScore* score : scores) {
+    nll += total_nll(*score);
+    sum.tokens += total_tokens(*score);
+    far_nll += score->far_nll;
+    far_tokens += score->far_tokens;
+    seconds += score->seconds;
+    sum.mean_retrieved += score->mean_retrieved / static_cast<double>(scores.size());
+    sum.cache_bytes = std::max(sum.cache_bytes, score->cache_bytes);
+    for (size_t q = 0; q < 4; ++q) {
+      quarter_nll[q] += score->quarter_nll[q];
+      quarter_tokens[q] += score->quarter_tokens[q];
+    }
+  }
+  sum.samples = static_cast<int64_t>(scores.size());
+  sum.nll = sum.tokens > 0 ? nll / static_cast<double>(sum.tokens) : 0;
+  sum.perplexity = perplexity(nll, sum.tokens);
+  for (size_t q = 0; q < 4; ++q) sum.quarters[q] = perplexity(quarter_nll[q], quarter_tokens[q]);
+  if (far_tokens > 0) sum.far = perplexity(far_nll, far_tokens);
+  if (seconds > 0) sum.tokens_per_s = static_cast<double>(sum.tokens) / seconds;
+  return sum;
+}
+
+// Differences of the mean log-probability per stretch, whose lengths are equal.
+std::optional<Change> compare(const std::vector<const StretchScore*>& base,
+                              const std::vector<const StretchScore*>& scores) {
+  std::map<int64_t, const StretchScore*> by_sample;
+  for (const StretchScore* score : base) by_sample[score->sample] = score;
+  std::vector<double> differences, far;
+  for (const StretchScore* score : scores) {
+    const auto found = by_sample.find(score->sample);
+    if (found == by_sample.end()) continue;
+    const auto per_token = [](double nll, int64_t n) { return nll / static_cast<double>(n); };
+    differences.push_back(per_token(total_nll(*score), total_tokens(*score)) -
+                          per_token(total_nll(*found->second), total_tokens(*found->second)));
+    if (score->far_tokens > 0 && found->second->far_tokens > 0)
+      far.push_back(per_token(score->far_nll, score->far_tokens) -
+                    per_token(found->second->far_nll, found->second->far_tokens));
+  }
+  if (differences.empty()) return std::nullopt;
+  const Interval interval = bootstrap_mean(differences);
+  Change change{.percent = percent(mean(differences)),
+                .interval = {percent(interval.low), percent(interval.high)},
+                .far_percent = std::nullopt};
+  if (!far.empty()) change.far_percent = percent(mean(far));
+  return change;
+}
+
+}  // namespace
+
+std::vector<StretchScore> score_stretch(const session::Engine& engine, const Stretch& stretch,
+                                        int64_t sample, const std::vector<NamedPolicy>& policies,
+                                        const Progress& progress) {
+  using Clock = std::chrono::steady_clock;
+  const auto n = static_cast<int64_t>(stretch.ids.size());
+  std::vector<StretchScore> scores;
+  for (const NamedPolicy& named : policies) {
+    session::Session session(engine, named.options);
+    const Clock::time_point start = Clock::now();
+    const std::vector<float> logprobs = session.score(stretch.ids);
+    StretchScore score{.sample = sample, .source = stretch.source, .policy = named.label};
+    score.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    for (size_t i = 0; i < logprobs.size(); ++i) {
+      DSRASQ_CHECK(std::isfinite(logprobs[i]), kInternal, "eval.perplexity", "policy ", named.label,
+                   " gives token ", i + 1, " of ", stretch.source, " the log-probability ",
+                   logprobs[i]);
+      const auto position = static_cast<int64_t>(i) + 1;
+      const auto quarter = static_cast<size_t>(4 * position / n);
+      score.quarter_nll[quarter] -= logprobs[i];
+      ++score.quarter_tokens[quarter];
+      if (position < kFarPosition) continue;
+      score.far_nll -= logprobs[i];
+      ++score.far_tokens;
+    }
+    score.mean_retrieved = session.policy().mean_retrieved();
+    score.cache_bytes = session.policy().bytes();
+    if (progress)
+      progress(concat("stretch ", sample + 1, " (", stretch.source, "), ", named.label,
+                      ": perplexity ", perplexity(total_nll(score), total_tokens(score)), ", ",
+                      static_cast<int64_t>(static_cast<double>(n) / score.seconds), " tokens/s"));
+    scores.push_back(std::move(score));
+  }
+  return scores;
+}
+
+std::vector<PolicyPerplexity> summarise(const std::vector<StretchScore>& scores) {
+  std::vector<std::string> labels;
+  std::map<std::string, std::vector<const StretchScore*>> by_policy;
+  for (const StretchScore& score : scores) {
+    auto& of_policy = by_policy[score.policy];
+    if (of_policy.empty()) labels.push_back(score.policy);
+    of_policy.push_back(&score);
+  }
+  std::vector<PolicyPerplexity> rows;
+  for (const std::string& label : labels) {
+    rows.push_back(add_up(by_policy[label]));
+    if (label != labels.front())
+      rows.back().change = compare(by_policy[labels.front()], by_policy[label]);
+  }
+  return rows;
+}
+
+}  // namespace dsrasq::eval

@@ -1,0 +1,117 @@
+#include "dsrasq/eval/perplexity.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "dsrasq/formats/test_folder.h"
+#include "dsrasq/session/session.h"
+
+namespace dsrasq::eval {
+namespace {
+
+using Json = nlohmann::ordered_json;
+const char* const kModel = "tests/golden/models/text";
+const char* const kText = "tests/golden/models/carol.txt";
+
+StretchScore score(int64_t sample, const std::string& policy, double nll_of_a_quarter,
+                   double far_nll) {
+  StretchScore out{.sample = sample, .source = "book", .policy = policy};
+  out.quarter_nll.fill(nll_of_a_quarter);
+  out.quarter_tokens.fill(10);
+  out.far_nll = far_nll;
+  out.far_tokens = 5;
+  out.seconds = 4;
+  out.mean_retrieved = static_cast<double>(sample);
+  out.cache_bytes = 100 + static_cast<uint64_t>(sample);
+  return out;
+}
+
+TEST(SummarisePerplexity, IsTheExponentialOfTheMeanOverAllTokens) {
+  const auto rows = summarise({score(0, "full", 20, 11), score(1, "full", 30, 12)});
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].samples, 2);
+  EXPECT_EQ(rows[0].tokens, 80);
+  EXPECT_DOUBLE_EQ(rows[0].nll, 2.5);
+  EXPECT_DOUBLE_EQ(rows[0].perplexity, std::exp(2.5));
+  EXPECT_DOUBLE_EQ(rows[0].quarters[3], std::exp(2.5));
+  EXPECT_DOUBLE_EQ(rows[0].far.value(), std::exp(2.3));
+  EXPECT_DOUBLE_EQ(rows[0].mean_retrieved, 0.5);
+  EXPECT_DOUBLE_EQ(rows[0].tokens_per_s, 10);
+  EXPECT_EQ(rows[0].cache_bytes, 101u);
+  EXPECT_FALSE(rows[0].change.has_value());
+}
+
+TEST(SummarisePerplexity, ComparesStretchByStretch) {
+  // One stretch is 0.1 nats a token worse, the other 0.2; a third was not scored with "full".
+  const auto rows =
+      summarise({score(0, "full", 20, 10), score(0, "w", 21, 10.5), score(1, "full", 30, 10),
+                 score(1, "w", 32, 10.5), score(2, "w", 99, 10)});
+  ASSERT_EQ(rows.size(), 2u);
+  const Change& change = rows[1].change.value();
+  EXPECT_NEAR(change.percent, 100 * (std::exp(0.15) - 1), 1e-9);
+  EXPECT_NEAR(change.interval.low, 100 * (std::exp(0.1) - 1), 1e-9);
+  EXPECT_NEAR(change.interval.high, 100 * (std::exp(0.2) - 1), 1e-9);
+  EXPECT_NEAR(change.far_percent.value(), 100 * (std::exp(0.1) - 1), 1e-9);
+}
+
+class PerplexityRun : public FolderTest {
+ protected:
+  const session::Engine engine_{{.model = kModel, .adapter = "none"}};
+};
+
+TEST_F(PerplexityRun, ScoresTokensOneToTheLast) {
+  const Stretch stretch = read_stretches({kText}, engine_.tokenizer(), 400, 1).front();
+  const auto scores = score_stretch(engine_, stretch, 0, parse_policies("full", {}));
+  ASSERT_EQ(scores.size(), 1u);
+  EXPECT_EQ(scores[0].quarter_tokens, (std::array<int64_t, 4>{99, 100, 100, 100}));
+  EXPECT_EQ(scores[0].far_tokens, 0);
+
+  session::Session session(engine_, {.name = "full"});
+  const std::vector<float> logprobs = session.score(stretch.ids);
+  double first = 0;
+  for (size_t i = 0; i < 99; ++i) first -= logprobs[i];
+  EXPECT_NEAR(scores[0].quarter_nll[0], first, 1e-9);
+  EXPECT_GT(first / 99, 1);  // a random model knows nothing
+}
+
+TEST_F(PerplexityRun, ShardsMergedAreTheWholeRun) {
+  PerplexityOptions options{.text = {kText}, .length = 150, .samples = 4};
+  const policy::PolicyOptions base{.name = "window:window=32:sinks=2,full"};
+  const auto without_times = [](Json result) {
+    for (Json& row : result["rows"]) row.erase("tokens_per_s");
+    for (Json& sample : result["samples"]) sample.erase("seconds");
+    return result;
+  };
+  std::vector<std::string> lines;
+  const Json whole = without_times(
+      run_perplexity(engine_, base, options, [&](const std::string& l) { lines.push_back(l); }));
+  EXPECT_EQ(lines.size(), 8u);
+  EXPECT_EQ(whole["policy"], "window:window=32:sinks=2");
+  EXPECT_EQ(whole["tokens"], 4 * 149);
+  EXPECT_DOUBLE_EQ(whole["perplexity"].get<double>(), std::exp(whole["nll"].get<double>()));
+  EXPECT_TRUE(whole["rows"][1].contains("change_percent"));
+
+  std::vector<std::string> files;
+  for (const char* shard : {"2/3", "0/3", "1/3"}) {
+    options.shard = shard;
+    files.push_back(write(std::string(1, shard[0]), run_perplexity(engine_, base, options).dump()));
+  }
+  EXPECT_EQ(without_times(merge_perplexity(files)), whole);
+}
+
+TEST_F(PerplexityRun, RefusesToMergeStretchesOfTwoLengths) {
+  PerplexityOptions options{.text = {kText}, .length = 50, .samples = 2, .shard = "0/2"};
+  const policy::PolicyOptions base{.name = "full"};
+  const std::string a = write("a", run_perplexity(engine_, base, options).dump());
+  options.length = 60, options.shard = "1/2";
+  const std::string b = write("b", run_perplexity(engine_, base, options).dump());
+  EXPECT_HAS(error_text([&] { merge_perplexity({a, b}); }), "stretches of 50 and of 60 tokens");
+  EXPECT_HAS(error_text([&] { merge_perplexity({a, a}); }), "is there twice");
+  const std::string c = write("c", R"({"samples": [{"sample": 0, "policy": "full"}]})");
+  EXPECT_HAS(error_text([&] { merge_perplexity({c}); }), "'source' not found");
+}
+
+}  // namespace
+}  // namespace dsrasq::eval

@@ -1,0 +1,35 @@
+#pragma once
+
+// The few statistics that results are reported with.
+
+#include <cstdint>
+#include <random>
+#include <span>
+
+namespace dsrasq::eval {
+
+/// A range that holds the true value with 95 % confidence.
+struct Interval {
+  double low = 0, high = 0;
+};
+
+/// 0 for no values.
+double mean(std::span<const double> values);
+/// Of an even number of values the mean of the middle two; 0 for none.
+double median(std::span<const double> values);
+
+/// Percentile bootstrap of the mean: `n_resamples` draws with replacement, always the same ones.
+/// One value gives an interval of no width.
+Interval bootstrap_mean(std::span<const double> values, int64_t n_resamples = 10000);
+
+/// Wilson's score interval for a share of `n` trials (Wilson 1927). `[0, 1]` for no trials.
+Interval wilson(int64_t n_successes, int64_t n);
+
+/// The exponent b of the best y = a x^b: least squares on the logarithms. NaN unless there are two
+/// different x and all values are positive.
+double fitted_exponent(std::span<const double> x, std::span<const double> y);
+
+/// A number below `n` (> 0), the same on every platform; std::uniform_int_distribution is not.
+inline uint64_t random_below(std::mt19937_64& random, uint64_t n) { return random() % n; }
+
+}  // namespace dsrasq::eval

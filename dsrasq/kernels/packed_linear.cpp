@@ -1,0 +1,288 @@
+// Highway compiles the kernels once per instruction set and picks one at run time.
+#include "dsrasq/kernels/simd_targets.h"  // before Highway
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "dsrasq/kernels/packed_linear.cpp"
+#include <hwy/foreach_target.h>  // before highway.h
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+
+#include "dsrasq/core/error.h"
+#include "dsrasq/core/parallel.h"
+#include "dsrasq/kernels/packed_linear.h"
+#include "dsrasq/kernels/packed_linear_decode-inl.h"
+#include "dsrasq/kernels/part_vectors-inl.h"
+#include "dsrasq/kernels/scratch.h"
+
+#ifndef DSRASQ_KERNELS_PACKED_LINEAR_CALL
+#define DSRASQ_KERNELS_PACKED_LINEAR_CALL
+namespace dsrasq::kernels {
+
+// Up to this many rows, weights go from memory to the sums in registers. With more, a bundle is
+// expanded to fp32 first, kBlockDepth k at a time: 192 KiB, which L2 holds.
+constexpr int kDirectRows = 4;
+constexpr int64_t kBlockDepth = 1024;
+constexpr int kBundleColumns = kBundlePanels * kPanelColumns;
+
+struct LinearCall {
+  const float* x;
+  int64_t m, x_stride;
+  float* y;
+  int64_t y_stride;
+  const float* bias;
+  const std::byte* data;
+  int64_t cols;
+};
+
+// A part of the work: whole bundles of one run, rows of x.
+struct LinearTile {
+  const PanelRun* run;
+  int64_t panel_begin, panel_end;  // within the run
+  int64_t row_begin, row_end;
+};
+
+}  // namespace dsrasq::kernels
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace dsrasq::kernels::HWY_NAMESPACE {
+namespace {
+
+// Register tile of the block path: rows of x by vectors of columns.
+constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86;
+constexpr int kTileRows = kManyRegisters ? 8 : 6;
+constexpr int kTileVecs = kManyRegisters ? 3 : 2;
+// Panels at a time of the direct path: sums enough to hide the latency of a multiply-add.
+constexpr int kDirectPanels = kManyRegisters ? kBundlePanels : 1;
+
+// Writes sum[kRows][kCount], plus bias, to `rows` rows at `column`; `n` columns are there.
+template <int kRows, int kCount>
+HWY_INLINE void store_sums(const Floats* sum, const LinearCall& call, int64_t row, int64_t rows,
+                           int64_t column, int64_t n, bool with_bias) {
+  unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
+    const int64_t left = n - c * kLanes, at = column + c * kLanes;
+    if (left <= 0) return;
+    const Floats bias = with_bias ? load_part(call.bias + at, left) : hn::Zero(FloatTag());
+    unroll<kRows>([&](auto r) DSRASQ_INLINE_LAMBDA {
+      if (r >= rows) return;
+      const Floats v = sum[r * kCount + c];
+      store_part(with_bias ? hn::Add(v, bias) : v, call.y + (row + r) * call.y_stride + at, left);
+    });
+  });
+}
+
+// Few rows: no fp32 copy of the weights. Rows past the end repeat the last one, panels past the end
+// of a bundle are made of whatever follows in memory; neither is stored.
+template <PanelFormat kFormat, int kRows>
+HWY_NOINLINE void direct(const LinearCall& call, const PanelRun& run, int64_t panel, int64_t row,
+                         int64_t rows) {
+  constexpr int kCount = kDirectPanels * kParts;
+  const PanelPlace place = panel_place(run, panel);
+  const float* x[kRows];
+  for (int r = 0; r < kRows; ++r)
+    x[r] = call.x + (row + std::min<int64_t>(r, rows - 1)) * call.x_stride;
+  Floats sum[kRows * kCount];
+  unroll<kRows * kCount>([&](auto i) DSRASQ_INLINE_LAMBDA { sum[i] = hn::Zero(FloatTag()); });
+  walk_panels<kFormat, kDirectPanels>(
+      reinterpret_cast<const uint8_t*>(call.data) + place.first, place.stride, 0, call.cols,
+      [&](int64_t k, const Floats* w) DSRASQ_INLINE_LAMBDA {
+        unroll<kRows>([&](auto r) DSRASQ_INLINE_LAMBDA {
+          const Floats v = hn::Set(FloatTag(), x[r][k]);
+          unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
+            sum[r * kCount + c] = hn::MulAdd(v, w[c], sum[r * kCount + c]);
+          });
+        });
+      });
+  const int64_t column = panel * kPanelColumns;
+  store_sums<kRows, kCount>(sum, call, row, rows, run.first_row + column, run.rows - column,
+                            call.bias != nullptr);
+}
+
+template <PanelFormat kFormat>
+void direct_tile(const LinearCall& call, const LinearTile& tile) {
+  const int64_t rows = tile.row_end - tile.row_begin;
+  for (int64_t p = tile.panel_begin; p < tile.panel_end; p += kDirectPanels) {
+    if (rows == 1)
+      direct<kFormat, 1>(call, *tile.run, p, tile.row_begin, 1);
+    else
+      direct<kFormat, kDirectRows>(call, *tile.run, p, tile.row_begin, rows);
+  }
+}
+
+// fp32 weights of a panel for k in [begin, end), k by k, kBundleColumns apart.
+template <PanelFormat kFormat>
+HWY_NOINLINE void expand(const uint8_t* panel, int64_t block_stride, int64_t begin, int64_t end,
+                         float* out) {
+  walk_panels<kFormat, 1>(
+      panel, block_stride, begin, end, [&](int64_t k, const Floats* w) DSRASQ_INLINE_LAMBDA {
+        float* at = out + (k - begin) * kBundleColumns;
+        unroll<kParts>([&](auto c)
+                           DSRASQ_INLINE_LAMBDA { hn::Store(w[c], FloatTag(), at + c * kLanes); });
+      });
+}
+
+// Columns [column, column + n) of `rows` rows for k in [begin, end), whose weights are at `b`.
+template <int kRows, int kCount>
+HWY_NOINLINE void multiply(const LinearCall& call, int64_t row, int64_t rows, int64_t begin,
+                           int64_t end, const float* b, int64_t column, int64_t n) {
+  const float* x[kRows];
+  for (int r = 0; r < kRows; ++r)
+    x[r] = call.x + (row + std::min<int64_t>(r, rows - 1)) * call.x_stride + begin;
+  Floats sum[kRows * kCount];
+  unroll<kRows * kCount>([&](auto i) DSRASQ_INLINE_LAMBDA { sum[i] = hn::Zero(FloatTag()); });
+  if (begin != 0) {  // go on from what the k before gave
+    unroll<kRows * kCount>([&](auto i) DSRASQ_INLINE_LAMBDA {
+      const int r = i / kCount, c = i % kCount;
+      if (r < rows)
+        sum[i] =
+            load_part(call.y + (row + r) * call.y_stride + column + c * kLanes, n - c * kLanes);
+    });
+  }
+  const int64_t depth = end - begin;
+  for (int64_t k = 0; k < depth; ++k, b += kBundleColumns) {
+    Floats w[kCount];
+    unroll<kCount>([&](auto c)
+                       DSRASQ_INLINE_LAMBDA { w[c] = hn::Load(FloatTag(), b + c * kLanes); });
+    unroll<kRows>([&](auto r) DSRASQ_INLINE_LAMBDA {
+      const Floats v = hn::Set(FloatTag(), x[r][k]);
+      unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
+        sum[r * kCount + c] = hn::MulAdd(v, w[c], sum[r * kCount + c]);
+      });
+    });
+  }
+  store_sums<kRows, kCount>(sum, call, row, rows, column, n, call.bias && end == call.cols);
+}
+
+// All columns of a bundle.
+template <int kRows>
+void multiply_rows(const LinearCall& call, const PanelRun& run, int64_t panel, int64_t row,
+                   int64_t rows, int64_t begin, int64_t end, const float* b) {
+  const int64_t n_vecs = std::min<int64_t>(kBundlePanels, run.n_panels - panel) * kParts;
+  for (int64_t v = 0; v < n_vecs; v += kTileVecs) {
+    const int64_t column = panel * kPanelColumns + v * kLanes;
+    const auto apply = [&](auto kernel) {
+      kernel(call, row, rows, begin, end, b + v * kLanes, run.first_row + column,
+             run.rows - column);
+    };
+    switch (std::min<int64_t>(kTileVecs, n_vecs - v)) {
+      case 1: apply(multiply<kRows, 1>); break;
+      case 2: apply(multiply<kRows, 2>); break;
+      default: apply(multiply<kRows, kTileVecs>);
+    }
+  }
+}
+
+// One bundle, from `panel` on.
+template <PanelFormat kFormat>
+void block_bundle(const LinearCall& call, const LinearTile& tile, int64_t panel) {
+  thread_local Scratch scratch;
+  float* expanded = scratch.get<float>(kBlockDepth * kBundleColumns);
+  const PanelRun& run = *tile.run;
+  for (int64_t begin = 0; begin < call.cols; begin += kBlockDepth) {
+    const int64_t end = std::min(begin + kBlockDepth, call.cols);
+    for (int64_t p = 0; p < std::min<int64_t>(kBundlePanels, run.n_panels - panel); ++p) {
+      const PanelPlace place = panel_place(run, panel + p);
+      expand<kFormat>(reinterpret_cast<const uint8_t*>(call.data) + place.first, place.stride,
+                      begin, end, expanded + p * kPanelColumns);
+    }
+    for (int64_t row = tile.row_begin; row < tile.row_end; row += kTileRows) {
+      const int64_t rows = std::min<int64_t>(kTileRows, tile.row_end - row);
+      if (rows <= kTileRows / 2)
+        multiply_rows<kTileRows / 2>(call, run, panel, row, rows, begin, end, expanded);
+      else
+        multiply_rows<kTileRows>(call, run, panel, row, rows, begin, end, expanded);
+    }
+  }
+}
+
+template <PanelFormat kFormat>
+void run_format(const LinearCall& call, const LinearTile& tile) {
+  if (call.m <= kDirectRows) return direct_tile<kFormat>(call, tile);
+  for (int64_t p = tile.panel_begin; p < tile.panel_end; p += kBundlePanels)
+    block_bundle<kFormat>(call, tile, p);
+}
+
+}  // namespace
+
+void run_linear_tile(const LinearCall& call, const LinearTile& tile) {
+  switch (tile.run->format) {
+    case PanelFormat::kF32: return run_format<PanelFormat::kF32>(call, tile);
+    case PanelFormat::kF16: return run_format<PanelFormat::kF16>(call, tile);
+    case PanelFormat::kBF16: return run_format<PanelFormat::kBF16>(call, tile);
+    case PanelFormat::kQ8: return run_format<PanelFormat::kQ8>(call, tile);
+    case PanelFormat::kQ8Min: return run_format<PanelFormat::kQ8Min>(call, tile);
+    case PanelFormat::kQ4: return run_format<PanelFormat::kQ4>(call, tile);
+    case PanelFormat::kQ4Min: return run_format<PanelFormat::kQ4Min>(call, tile);
+    case PanelFormat::kQ4K: return run_format<PanelFormat::kQ4K>(call, tile);
+    case PanelFormat::kQ5K: return run_format<PanelFormat::kQ5K>(call, tile);
+    case PanelFormat::kQ6K: return run_format<PanelFormat::kQ6K>(call, tile);
+  }
+}
+
+const char* linear_target_name() { return hwy::TargetName(HWY_TARGET); }
+
+}  // namespace dsrasq::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace dsrasq::kernels {
+namespace {
+
+HWY_EXPORT(run_linear_tile);
+HWY_EXPORT(linear_target_name);
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The tiles of a call: units of whole bundles (of all runs together) by blocks of rows.
+struct Grid {
+  int64_t unit_panels, n_units = 0;
+  int64_t block_rows, n_blocks;
+
+  Grid(const PackedLinear& w, int64_t m) {
+    const int64_t wanted = 4 * num_threads();  // so that a thread that is late has little left
+    const int64_t bundles = divide_up(w.n_panels(), kBundlePanels);
+    unit_panels =
+        std::clamp<int64_t>(bundles / wanted, 1, m <= kDirectRows ? 16 : 1) * kBundlePanels;
+    for (const PanelRun& run : w.runs()) n_units += divide_up(run.n_panels, unit_panels);
+    const int64_t blocks = n_units >= wanted ? 1 : divide_up(wanted, n_units);
+    block_rows = std::max<int64_t>(divide_up(divide_up(m, blocks), 24) * 24, 72);
+    n_blocks = divide_up(m, block_rows);
+  }
+};
+
+void run_tile(const LinearCall& call, const PackedLinear& w, const Grid& grid, int64_t index) {
+  int64_t unit = index % grid.n_units;
+  const int64_t row = index / grid.n_units * grid.block_rows;
+  for (const PanelRun& run : w.runs()) {
+    const int64_t n_units = divide_up(run.n_panels, grid.unit_panels);
+    if (unit < n_units) {
+      const int64_t panel = unit * grid.unit_panels;
+      const LinearTile tile{&run, panel, std::min(panel + grid.unit_panels, run.n_panels), row,
+                            std::min(row + grid.block_rows, call.m)};
+      return HWY_DYNAMIC_DISPATCH(run_linear_tile)(call, tile);
+    }
+    unit -= n_units;
+  }
+}
+
+}  // namespace
+
+void linear(const PackedLinear& w, const float* x, int64_t m, int64_t x_stride, float* y,
+            int64_t y_stride, const float* bias) {
+  DSRASQ_CHECK(x_stride >= w.cols() && y_stride >= w.rows(), kInvalidArgument,
+               "kernels.packed_linear", "strides ", x_stride, " and ", y_stride,
+               " are below the matrix's ", w.cols(), " and ", w.rows());
+  if (m <= 0 || w.rows() == 0) return;
+  const LinearCall call{x, m, x_stride, y, y_stride, bias, w.data(), w.cols()};
+  const Grid grid(w, m);
+  parallel_for(grid.n_units * grid.n_blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) run_tile(call, w, grid, i);
+  });
+}
+
+const char* linear_target() { return HWY_DYNAMIC_DISPATCH(linear_target_name)(); }
+
+}  // namespace dsrasq::kernels
+#endif

@@ -1,0 +1,148 @@
+#include "dsrasq/model/transformer.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+
+#include <string>
+
+#include "dsrasq/core/error.h"
+
+namespace dsrasq::model {
+namespace {
+
+using checkpoint::Checkpoint;
+using checkpoint::ModelConfig;
+
+policy::AttentionShape attention_shape(const ModelConfig& config) {
+  policy::AttentionShape shape{.n_layers = config.n_layers,
+                               .n_embd = config.n_embd,
+                               .n_heads = config.n_heads,
+                               .n_kv_heads = config.n_kv_heads,
+                               .head_dim = config.head_dim,
+                               .context = config.context_length,
+                               .logit_softcap = config.attention_logit_softcap,
+                               .layers = {}};
+  const auto rope = [&config](bool is_sliding) {
+    const checkpoint::RopeTable table = checkpoint::rope_table(config, is_sliding);
+    return ops::Rope(table.inverse_frequencies, table.attention_factor);
+  };
+  const ops::Rope global = rope(false), local = rope(true);
+  for (const int64_t window : config.sliding_window) {
+    const ops::Rope& own = window > 0 ? local : global;
+    shape.layers.push_back({window, config.attention_scale * own.logit_factor(), own});
+  }
+  return shape;
+}
+
+// Reads weights by layer and canonical name, onto the wanted device.
+class Loader {
+ public:
+  Loader(const Checkpoint& checkpoint, const LoadOptions& options)
+      : checkpoint_(checkpoint),
+        options_(options),
+        packed_(options.packed && options.device.is_cpu()) {}
+
+  ops::Linear linear(const std::vector<std::string>& names) const {
+    std::vector<const checkpoint::TensorRef*> weights, biases;
+    for (const std::string& name : names) {
+      weights.push_back(&checkpoint_.require(name + ".weight"));
+      if (const auto* bias = checkpoint_.find(name + ".bias")) biases.push_back(bias);
+    }
+    DSRASQ_CHECK(biases.empty() || biases.size() == weights.size(), kBadInput, "model.transformer",
+                 checkpoint_.path().string(), ": only some of ", names.front(),
+                 " and its neighbours have a bias");
+    return {weights, biases, options_.device, options_.dtype, packed_};
+  }
+
+  // A norm's weight in fp32, with the 1 that Gemma's folders leave out; undefined when absent.
+  at::Tensor norm(const std::string& name) const {
+    const checkpoint::TensorRef* ref = checkpoint_.find(name + ".weight");
+    if (ref == nullptr) return {};
+    std::vector<float> values = checkpoint::to_float(*ref);
+    at::Tensor weight =
+        at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kFloat).clone();
+    if (checkpoint_.config().norm_weight_is_offset) weight += 1;
+    return weight.to(options_.device);
+  }
+
+ private:
+  const Checkpoint& checkpoint_;
+  const LoadOptions& options_;
+  bool packed_;
+};
+
+}  // namespace
+
+Transformer::Transformer(const Checkpoint& checkpoint, const LoadOptions& options)
+    : config_(checkpoint.config()), options_(options), shape_(attention_shape(config_)) {
+  const Loader load(checkpoint, options);
+  embedding_ = load.linear({"token_embd"});
+  head_ = checkpoint.find("output.weight") != nullptr ? load.linear({"output"}) : embedding_;
+  output_norm_ = load.norm("output_norm");
+  for (int64_t i = 0; i < config_.n_layers; ++i) {
+    const std::string at = "blk." + std::to_string(i) + ".";
+    layers_.push_back({.attn_norm = load.norm(at + "attn_norm"),
+                       .q_norm = load.norm(at + "attn_q_norm"),
+                       .k_norm = load.norm(at + "attn_k_norm"),
+                       .post_attn_norm = load.norm(at + "post_attention_norm"),
+                       .ffn_norm = load.norm(at + "ffn_norm"),
+                       .post_ffn_norm = load.norm(at + "post_ffw_norm"),
+                       .qkv = load.linear({at + "attn_q", at + "attn_k", at + "attn_v"}),
+                       .out = load.linear({at + "attn_output"}),
+                       .gate_up = load.linear({at + "ffn_gate", at + "ffn_up"}),
+                       .down = load.linear({at + "ffn_down"})});
+  }
+}
+
+at::Tensor Transformer::forward(const at::Tensor& ids, policy::Policy& policy) const {
+  const at::NoGradGuard no_grad;
+  at::Tensor h = embedding_.rows(ids);
+  if (config_.embedding_scale != 1) h = h * config_.embedding_scale;
+  policy.begin(ids.size(0));
+  for (int64_t i = 0; i < config_.n_layers; ++i) h = layer_forward(i, h, policy);
+  policy.end();
+  return ops::rms_norm(h, output_norm_, config_.rms_norm_eps);
+}
+
+at::Tensor Transformer::layer_forward(int64_t index, at::Tensor h, policy::Policy& policy) const {
+  const Layer& layer = layers_[static_cast<size_t>(index)];
+  const double eps = config_.rms_norm_eps;
+  const int64_t n_tokens = h.size(0), n_q = config_.n_heads * config_.head_dim;
+  const int64_t n_kv = config_.n_kv_heads * config_.head_dim;
+
+  const at::Tensor x = ops::rms_norm(h, layer.attn_norm, eps);
+  const at::Tensor qkv = layer.qkv(x);
+  const auto heads = [&](int64_t first, int64_t width, const at::Tensor& norm) {
+    const at::Tensor part = qkv.narrow(1, first, width).contiguous();
+    const at::Tensor split = part.view({n_tokens, width / config_.head_dim, config_.head_dim});
+    return norm.defined() ? ops::rms_norm(split, norm, eps) : split;
+  };
+  at::Tensor o = policy.attend({.layer = index,
+                                .x = x,
+                                .q = heads(0, n_q, layer.q_norm),
+                                .k = heads(n_q, n_kv, layer.k_norm),
+                                .v = heads(n_q + n_kv, n_kv, {})});
+  o = layer.out(o.reshape({n_tokens, n_q}));
+  if (layer.post_attn_norm.defined()) o = ops::rms_norm(o, layer.post_attn_norm, eps);
+  h = ops::add(h, o);
+
+  at::Tensor f = layer.gate_up(ops::rms_norm(h, layer.ffn_norm, eps));
+  f = layer.down(ops::gated(f, config_.activation));
+  if (layer.post_ffn_norm.defined()) f = ops::rms_norm(f, layer.post_ffn_norm, eps);
+  return ops::add(h, f);
+}
+
+at::Tensor Transformer::logits(const at::Tensor& states) const {
+  const at::NoGradGuard no_grad;
+  return ops::softcap(head_(states).to(at::kFloat), config_.final_logit_softcap);
+}
+
+size_t Transformer::bytes() const {
+  size_t bytes = embedding_.bytes() + (head_.shares_weight(embedding_) ? 0 : head_.bytes());
+  for (const Layer& layer : layers_)
+    bytes += layer.qkv.bytes() + layer.out.bytes() + layer.gate_up.bytes() + layer.down.bytes();
+  return bytes;
+}
+
+}  // namespace dsrasq::model

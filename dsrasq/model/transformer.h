@@ -1,0 +1,56 @@
+#pragma once
+
+// A pre-trained decoder-only transformer (Llama, Mistral, Qwen2/3, Gemma 2/3): weights, and the one
+// forward pass that prefill, decode, evaluation and the retriever's teacher all use.
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <vector>
+
+#include "dsrasq/checkpoint/checkpoint.h"
+#include "dsrasq/ops/linear.h"
+#include "dsrasq/ops/rows.h"
+#include "dsrasq/policy/policy.h"
+
+namespace dsrasq::model {
+
+struct LoadOptions {
+  at::Device device = at::kCPU;
+  at::ScalarType dtype = at::kFloat;  ///< of dense weights and activations on a GPU
+  bool packed = true;  ///< CPU: keep the weights quantised (false: dense fp32 tensors)
+};
+
+class Transformer {
+ public:
+  Transformer(const checkpoint::Checkpoint& checkpoint, const LoadOptions& options);
+
+  const checkpoint::ModelConfig& config() const { return config_; }
+  const policy::AttentionShape& shape() const { return shape_; }
+  at::Device device() const { return options_.device; }
+
+  /// Reads T tokens (ids `[T]`, Long, CPU) at the policy's position: final normalised states `[T,
+  /// E]`. T must be at most what `policy.admit` allows. No gradients are recorded.
+  at::Tensor forward(const at::Tensor& ids, policy::Policy& policy) const;
+  /// States `[T, E]` to fp32 logits `[T, V]`.
+  at::Tensor logits(const at::Tensor& states) const;
+
+  /// Bytes of the weights in memory.
+  size_t bytes() const;
+
+ private:
+  struct Layer {
+    at::Tensor attn_norm, q_norm, k_norm, post_attn_norm, ffn_norm, post_ffn_norm;
+    ops::Linear qkv, out, gate_up, down;
+  };
+  at::Tensor layer_forward(int64_t index, at::Tensor h, policy::Policy& policy) const;
+
+  checkpoint::ModelConfig config_;
+  LoadOptions options_;
+  policy::AttentionShape shape_;
+  ops::Linear embedding_, head_;
+  at::Tensor output_norm_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace dsrasq::model

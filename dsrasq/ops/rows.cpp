@@ -1,0 +1,69 @@
+#include "dsrasq/ops/rows.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include "dsrasq/kernels/rows.h"
+
+namespace dsrasq::ops {
+namespace {
+
+// The kernels read fp32 rows that lie one after another; a tensor that wants gradients needs ATen.
+bool kernel_takes(const at::Tensor& x) {
+  return x.device().is_cpu() && x.scalar_type() == at::kFloat && !x.requires_grad();
+}
+
+}  // namespace
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  if (!kernel_takes(x)) {
+    const at::Tensor x32 = x.to(at::kFloat);
+    const at::Tensor scale = at::rsqrt(at::mean(x32 * x32, {-1}, true) + eps);
+    return (x32 * scale * weight).to(x.scalar_type());
+  }
+  const at::Tensor rows = x.contiguous();
+  at::Tensor y = at::empty_like(rows);
+  const int64_t width = rows.size(-1);
+  kernels::rms_norm({.shape = {.rows = rows.numel() / width,
+                               .groups = 1,
+                               .width = width,
+                               .x_stride = width,
+                               .y_stride = width},
+                     .x = rows.const_data_ptr<float>(),
+                     .weight = weight.const_data_ptr<float>(),
+                     .y = y.mutable_data_ptr<float>(),
+                     .eps = static_cast<float>(eps)});
+  return y;
+}
+
+at::Tensor gated(const at::Tensor& gate_up, checkpoint::Activation activation) {
+  const int64_t n_ff = gate_up.size(1) / 2;
+  if (!kernel_takes(gate_up)) {
+    const at::Tensor gate = gate_up.narrow(1, 0, n_ff), up = gate_up.narrow(1, n_ff, n_ff);
+    return (activation == checkpoint::Activation::kSilu ? at::silu(gate) : at::gelu(gate, "tanh")) *
+           up;
+  }
+  at::Tensor y = at::empty({gate_up.size(0), n_ff}, at::kFloat);
+  const at::Tensor rows = gate_up.contiguous();
+  const auto kernel =
+      activation == checkpoint::Activation::kSilu ? kernels::silu_mul : kernels::gelu_tanh_mul;
+  kernel({.rows = rows.size(0),
+          .width = n_ff,
+          .x = rows.const_data_ptr<float>(),
+          .x_stride = 2 * n_ff,
+          .y = y.mutable_data_ptr<float>(),
+          .y_stride = n_ff});
+  return y;
+}
+
+at::Tensor add(const at::Tensor& x, const at::Tensor& y) {
+  if (!kernel_takes(x)) return x + y;
+  kernels::add(x.mutable_data_ptr<float>(), y.contiguous().const_data_ptr<float>(), x.numel());
+  return x;
+}
+
+at::Tensor softcap(const at::Tensor& x, double cap) {
+  return cap == 0 ? x : at::tanh(x / cap) * cap;
+}
+
+}  // namespace dsrasq::ops

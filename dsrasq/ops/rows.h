@@ -1,0 +1,24 @@
+#pragma once
+
+// Row-wise steps of a transformer layer. CPU fp32 tensors go to kernels/rows.h, whose bits do not
+// depend on the number of rows; everything else, and whatever needs gradients, to ATen.
+
+#include <ATen/core/Tensor.h>
+
+#include "dsrasq/checkpoint/model_config.h"
+
+namespace dsrasq::ops {
+
+/// x / sqrt(mean(x^2) + eps) * weight over the last dimension, in fp32 inside.
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
+
+/// `[T, 2F]` (gate first, then up) to act(gate) * up `[T, F]`.
+at::Tensor gated(const at::Tensor& gate_up, checkpoint::Activation activation);
+
+/// x += y, in place where `x` needs no gradient.
+at::Tensor add(const at::Tensor& x, const at::Tensor& y);
+
+/// cap * tanh(x / cap); the input when cap is 0.
+at::Tensor softcap(const at::Tensor& x, double cap);
+
+}  // namespace dsrasq::ops

@@ -1,0 +1,102 @@
+#include "dsrasq/policy/factory.h"
+
+#include <algorithm>
+
+#include "dsrasq/core/error.h"
+#include "dsrasq/policy/full_policy.h"
+#include "dsrasq/policy/sparse_policy.h"
+
+namespace dsrasq::policy {
+namespace {
+
+constexpr const char* kWhere = "policy.factory";
+constexpr int64_t kMaxTokens = int64_t{1} << 26;  // of a window or a pool: slots are int32
+
+bool has_pool(const PolicyOptions& options) {
+  return options.name != "window" && options.top_k > 0 && options.pool > 0;
+}
+
+const retriever::Adapter* index_of(const PolicyOptions& options,
+                                   const retriever::Adapter* adapter) {
+  return options.name == "dsrasq" ? adapter : nullptr;
+}
+
+int64_t max_distance(const PolicyOptions& options, const AttentionShape& shape,
+                     const retriever::Adapter* adapter) {
+  if (options.max_distance > 0) return options.max_distance;
+  if (adapter != nullptr && adapter->d_max > 0) return adapter->d_max;
+  return shape.context * 73 / 100;
+}
+
+std::unique_ptr<Selector> make_selector(const PolicyOptions& options, const AttentionShape& shape,
+                                        const retriever::Adapter* adapter) {
+  if (options.name == "dsrasq") {
+    DSRASQ_CHECK(adapter != nullptr, kInvalidArgument, kWhere, "dsrasq needs an adapter");
+    return make_index_selector(adapter->n_heads);
+  }
+  if (options.name == "random") return make_random_selector(options.seed);
+  if (options.name == "recency") return make_recency_selector();
+  return make_oracle_selector(shape, options.sinks, options.max_distance);
+}
+
+void check_range(const char* option, int64_t value, int64_t low, int64_t high) {
+  DSRASQ_CHECK(value >= low && value <= high, kInvalidArgument, kWhere, "--", option, " is ", value,
+               ", want ", low, " to ", high);
+}
+
+}  // namespace
+
+const std::vector<std::string>& policy_names() {
+  static const std::vector<std::string> names{"full",   "window",  "dsrasq",
+                                              "random", "recency", "oracle"};
+  return names;
+}
+
+void check_options(const PolicyOptions& options) {
+  const auto& names = policy_names();
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  DSRASQ_CHECK(std::find(names.begin(), names.end(), options.name) != names.end(), kInvalidArgument,
+               kWhere, "--policy is '", options.name, "', want one of ", list);
+  check_range("window", options.window, 1, kMaxTokens);
+  check_range("sinks", options.sinks, 0, 4096);
+  check_range("topk", options.top_k, 0, 65536);
+  check_range("slots", options.slots, 0, 65536);
+  check_range("pool", options.pool, 0, kMaxTokens);
+  check_range("max-distance", options.max_distance, 0, kMaxTokens);
+  memory::parse_retention(options.retention);
+}
+
+size_t planned_bytes(const PolicyOptions& options, const AttentionShape& shape,
+                     const retriever::Adapter* adapter) {
+  check_options(options);
+  if (options.name == "full") return FullPolicy::bytes_for(shape, 1024);
+  return SparsePolicy::planned_bytes(options, shape, has_pool(options), index_of(options, adapter));
+}
+
+int64_t pool_for_budget(size_t bytes, PolicyOptions options, const AttentionShape& shape,
+                        const retriever::Adapter* adapter) {
+  int64_t low = 0, high = kMaxTokens / memory::kPageTokens;
+  while (low < high) {
+    const int64_t middle = (low + high + 1) / 2;
+    options.pool = middle * memory::kPageTokens;
+    if (planned_bytes(options, shape, adapter) <= bytes)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  return low * memory::kPageTokens;
+}
+
+std::unique_ptr<Policy> make_policy(const PolicyOptions& asked, const AttentionShape& shape,
+                                    const retriever::Adapter* adapter) {
+  check_options(asked);
+  if (asked.name == "full") return std::make_unique<FullPolicy>(shape);
+  PolicyOptions options = asked;
+  options.max_distance = max_distance(asked, shape, adapter);
+  return std::make_unique<SparsePolicy>(
+      options, shape, has_pool(options) ? make_selector(options, shape, adapter) : nullptr,
+      index_of(options, adapter));
+}
+
+}  // namespace dsrasq::policy

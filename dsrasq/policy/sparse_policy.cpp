@@ -1,0 +1,276 @@
+#include "dsrasq/policy/sparse_policy.h"
+
+#include <ATen/Functions.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "dsrasq/core/error.h"
+#include "dsrasq/kernels/sparse_attention.h"
+
+namespace dsrasq::policy {
+namespace {
+
+constexpr const char* kWhere = "policy.sparse_policy";
+
+// A layer with a sliding window of its own never looks further: no sinks, no pool.
+bool is_sliding(const AttentionShape& shape, int64_t layer) {
+  return shape.layers[static_cast<size_t>(layer)].sliding_window > 0;
+}
+
+memory::PoolConfig pool_config(const PolicyOptions& options, const AttentionShape& shape,
+                               int64_t index_dim) {
+  return {.n_kv_heads = shape.n_kv_heads,
+          .head_dim = shape.head_dim,
+          .index_dim = index_dim,
+          .capacity = options.pool,
+          .window = options.window,
+          .block = options.block,
+          .n_sinks = options.sinks,
+          .retention = memory::parse_retention(options.retention)};
+}
+
+}  // namespace
+
+SparsePolicy::SparsePolicy(const PolicyOptions& options, const AttentionShape& shape,
+                           std::unique_ptr<Selector> selector, const retriever::Adapter* adapter)
+    : options_(options),
+      shape_(shape),
+      selector_(std::move(selector)),
+      max_distance_(options.max_distance) {
+  ropes_.reserve(shape.layers.size());
+  for (int64_t i = 0; i < shape.n_layers; ++i) add_layer(i, adapter);
+}
+
+void SparsePolicy::add_layer(int64_t index, const retriever::Adapter* adapter) {
+  const auto& model_layer = shape_.layers[static_cast<size_t>(index)];
+  Layer layer;
+  layer.rope = rope_of(model_layer.rope);
+  layer.window = is_sliding(shape_, index) ? model_layer.sliding_window : options_.window;
+  layer.n_sinks = is_sliding(shape_, index) ? 0 : options_.sinks;
+  layer.ring = {shape_.n_kv_heads, shape_.head_dim, layer.window, options_.block};
+  layer.sinks = {shape_.n_kv_heads, shape_.head_dim, layer.n_sinks};
+  if (selector_ != nullptr && !is_sliding(shape_, index)) {
+    int64_t index_dim = 0;
+    if (adapter != nullptr) {
+      const auto found = adapter->indexers.find(index);
+      DSRASQ_CHECK(found != adapter->indexers.end(), kBadInput, kWhere,
+                   "the adapter has no indexer for layer ", index);
+      layer.indexer.emplace(found->second, adapter->n_heads, adapter->head_dim);
+      layer.probes = {adapter->n_heads, adapter->head_dim};
+      index_dim = adapter->head_dim;
+    }
+    layer.pool.emplace(pool_config(options_, shape_, index_dim));
+  }
+  layers_.push_back(std::move(layer));
+}
+
+size_t SparsePolicy::rope_of(const ops::Rope& rope) {
+  for (size_t i = 0; i < ropes_.size(); ++i)
+    if (ropes_[i].rope->inv_freq() == rope.inv_freq()) return i;
+  ropes_.push_back(
+      {.rope = &rope, .now = {}, .distance = rope.angles(0, max_distance_ + 1, at::kCPU)});
+  return ropes_.size() - 1;
+}
+
+int64_t SparsePolicy::admit(int64_t n_tokens) const {
+  return std::min(n_tokens, options_.block - position_ % options_.block);
+}
+
+void SparsePolicy::begin(int64_t n_tokens) {
+  DSRASQ_CHECK(n_tokens > 0 && n_tokens <= admit(n_tokens), kInternal, kWhere, n_tokens,
+               " tokens at position ", position_, " cross a block");
+  n_call_ = n_tokens;
+  for (RopeTables& tables : ropes_) tables.now = tables.rope->angles(position_, n_tokens, at::kCPU);
+  if (position_ % options_.block != 0) return;
+  for (Layer& layer : layers_)
+    if (layer.pool) layer.pool->evict(position_);
+}
+
+void SparsePolicy::end() { position_ += n_call_; }
+
+at::Tensor SparsePolicy::attend(const LayerInput& input) {
+  Layer& layer = layers_[static_cast<size_t>(input.layer)];
+  const RopeTables& tables = ropes_[layer.rope];
+  const at::Tensor q = ops::rotate(input.q, tables.now), k = ops::rotate(input.k, tables.now);
+  const float* k_plain = input.k.const_data_ptr<float>();
+  const float* v = input.v.const_data_ptr<float>();
+  layer.ring.append(position_, n_call_, k.const_data_ptr<float>(), v);
+  layer.sinks.append(position_, n_call_, k_plain, v);
+
+  std::optional<retriever::IndexRows> rows;
+  if (layer.pool) {
+    if (layer.indexer) rows = layer.indexer->project(input.x);
+    layer.pool->append(position_, n_call_, k_plain, v, rows ? rows->keys.data() : nullptr);
+    select(input, layer, rows ? &*rows : nullptr);
+  }
+  at::Tensor out = at::empty_like(input.q);
+  std::vector<float> mass(recording_ && layer.pool ? selection_.slots.size() : 0);
+  run_attention(input, layer, q, out, mass);
+  if (layer.pool) {
+    if (recording_) record(layer, mass);
+    update_retention(layer, rows ? &*rows : nullptr);
+  }
+  return out;
+}
+
+void SparsePolicy::select(const LayerInput& input, Layer& layer, const retriever::IndexRows* rows) {
+  selection_.resize(n_call_, options_.top_k);
+  selector_->select({.input = input,
+                     .first = position_,
+                     .n_queries = n_call_,
+                     .window = layer.window,
+                     .pool = *layer.pool,
+                     .index = rows},
+                    selection_);
+  for (const int32_t count : selection_.counts) n_retrieved_ += count;
+  n_queries_ += n_call_;
+}
+
+void SparsePolicy::run_attention(const LayerInput& input, const Layer& layer, const at::Tensor& q,
+                                 at::Tensor& out, std::vector<float>& mass) const {
+  const RopeTables& tables = ropes_[layer.rope];
+  kernels::SparseAttentionParams params{
+      .memory = {.ring = layer.ring.tiles(),
+                 .sink_k = layer.sinks.keys(),
+                 .sink_v = layer.sinks.values(),
+                 .n_sink = layer.n_sinks},
+      .rope = {.cos = tables.distance.cos.const_data_ptr<float>(),
+               .sin = tables.distance.sin.const_data_ptr<float>(),
+               .d_max = static_cast<int32_t>(max_distance_)},
+      .q = q.const_data_ptr<float>(),
+      .q_raw = input.q.const_data_ptr<float>(),
+      .out = out.mutable_data_ptr<float>(),
+      .n = n_call_,
+      .pos0 = position_,
+      .H = static_cast<int32_t>(shape_.n_heads),
+      .window = layer.window,
+      .scale = static_cast<float>(shape_.layers[static_cast<size_t>(input.layer)].scale),
+      .softcap = static_cast<float>(shape_.logit_softcap)};
+  if (layer.pool) {
+    const memory::TokenPool& pool = *layer.pool;
+    params.memory.pool_k = pool.keys();
+    params.memory.pool_v = pool.values();
+    params.memory.pool_k_scale = pool.key_scales();
+    params.memory.pool_v_scale = pool.value_scales();
+    params.memory.page_first_position = pool.page_first();
+    params.memory.n_slots = pool.n_slots();
+    params.k = static_cast<int32_t>(selection_.top_k);
+    params.selected = selection_.slots.data();
+    params.n_selected = selection_.counts.data();
+    params.retrieved_mass = mass.empty() ? nullptr : mass.data();
+  }
+  kernels::sparse_attention(params);
+}
+
+void SparsePolicy::update_retention(Layer& layer, const retriever::IndexRows* rows) {
+  memory::TokenPool& pool = *layer.pool;
+  if (pool.config().retention == memory::Retention::kScore)
+    for (int64_t t = 0; t < n_call_; ++t)
+      pool.count_use(selection_.slots.data() + t * selection_.top_k,
+                     selection_.counts[static_cast<size_t>(t)]);
+  if (pool.config().retention != memory::Retention::kQuestion || rows == nullptr) return;
+  if (probing_)
+    layer.probes.add(n_call_, rows->query_codes.data(), rows->query_scales.data(),
+                     rows->head_weights.data());
+  const std::vector<int64_t> pages = pool.take_new_pages();
+  if (pages.empty() || layer.probes.size() == 0) return;
+  std::vector<float> scores(static_cast<size_t>(pool.n_pages()));
+  const std::vector<int64_t> limits(static_cast<size_t>(layer.probes.size()), position_ + n_call_);
+  kernels::page_max_scores(index_pool(pool),
+                           {.codes = layer.probes.codes(),
+                            .scale = layer.probes.scales(),
+                            .weight = layer.probes.weights(),
+                            .limit = limits.data(),
+                            .n = layer.probes.size(),
+                            .n_heads = static_cast<int32_t>(layer.indexer->n_heads())},
+                           scores.data());
+  for (const int64_t page : pages) pool.set_page_score(page, scores[static_cast<size_t>(page)]);
+}
+
+void SparsePolicy::start_recording() {
+  recording_ = true;
+  recorded_.clear();
+}
+
+std::vector<RetrievedToken> SparsePolicy::take_recording() {
+  recording_ = false;
+  std::map<int64_t, float> by_position;
+  for (const RetrievedToken& token : recorded_) by_position[token.position] += token.weight;
+  recorded_.clear();
+  std::vector<RetrievedToken> tokens;
+  for (const auto& [position, weight] : by_position) tokens.push_back({position, weight});
+  return tokens;
+}
+
+void SparsePolicy::record(const Layer& layer, const std::vector<float>& mass) {
+  for (int64_t t = 0; t < n_call_; ++t)
+    for (int64_t i = 0; i < selection_.counts[static_cast<size_t>(t)]; ++i) {
+      const auto place = static_cast<size_t>(t * selection_.top_k + i);
+      recorded_.push_back({layer.pool->position_of(selection_.slots[place]), mass[place]});
+    }
+}
+
+double SparsePolicy::mean_retrieved() const {
+  return n_queries_ == 0 ? 0 : static_cast<double>(n_retrieved_) / static_cast<double>(n_queries_);
+}
+
+size_t SparsePolicy::bytes() const {
+  size_t bytes = 0;
+  for (const Layer& layer : layers_)
+    layer.visit([&bytes](const char*, std::span<std::byte> raw) { bytes += raw.size(); });
+  return bytes;
+}
+
+size_t SparsePolicy::planned_bytes(const PolicyOptions& options, const AttentionShape& shape,
+                                   bool has_pool, const retriever::Adapter* adapter) {
+  size_t bytes = 0;
+  for (int64_t i = 0; i < shape.n_layers; ++i) {
+    const bool sliding = is_sliding(shape, i);
+    const int64_t window =
+        sliding ? shape.layers[static_cast<size_t>(i)].sliding_window : options.window;
+    bytes +=
+        memory::WindowRing::planned_bytes(shape.n_kv_heads, shape.head_dim, window, options.block);
+    if (sliding) continue;
+    bytes +=
+        static_cast<size_t>(2 * shape.n_kv_heads * options.sinks * shape.head_dim) * sizeof(float);
+    if (!has_pool) continue;
+    bytes += memory::TokenPool::planned_bytes(
+        pool_config(options, shape, adapter ? adapter->head_dim : 0));
+    if (adapter != nullptr) bytes += memory::ProbeSet(adapter->n_heads, adapter->head_dim).bytes();
+  }
+  return bytes;
+}
+
+template <class Visit>
+void SparsePolicy::Layer::visit(Visit&& visit) const {
+  ring.visit(visit);
+  sinks.visit(visit);
+  if (pool) pool->visit(visit);
+  probes.visit(visit);
+}
+
+void SparsePolicy::save(formats::ChunkFileWriter& out) const {
+  const int64_t counters[] = {position_, n_retrieved_, n_queries_};
+  out.add("policy", std::as_bytes(std::span(counters)));
+  for (size_t i = 0; i < layers_.size(); ++i)
+    layers_[i].visit([&](const char* name, std::span<std::byte> raw) {
+      out.add(concat("layer.", i, '.', name), raw);
+    });
+}
+
+void SparsePolicy::load(const formats::ChunkFile& in) {
+  int64_t counters[3] = {};
+  in.copy_to("policy", std::as_writable_bytes(std::span(counters)));
+  DSRASQ_CHECK(counters[0] >= 0, kBadInput, kWhere, in.path().string(), ": negative position");
+  position_ = counters[0], n_retrieved_ = counters[1], n_queries_ = counters[2];
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    layers_[i].visit([&](const char* name, std::span<std::byte> raw) {
+      in.copy_to(concat("layer.", i, '.', name), raw);
+    });
+    if (layers_[i].pool) layers_[i].pool->restored();
+  }
+}
+
+}  // namespace dsrasq::policy

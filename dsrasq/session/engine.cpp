@@ -1,0 +1,86 @@
+#include "dsrasq/session/engine.h"
+
+#include <c10/core/Device.h>
+#include <unistd.h>
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+
+#include <vector>
+
+#include "dsrasq/core/error.h"
+#include "dsrasq/core/file.h"
+#include "dsrasq/core/hash.h"
+#include "dsrasq/core/parallel.h"
+
+namespace dsrasq::session {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kWhere = "session.engine";
+
+at::Device parse_device(const std::string& name) {
+  if (name == "cpu") return at::kCPU;
+  DSRASQ_CHECK(name == "cuda" || name.starts_with("cuda:"), kInvalidArgument, kWhere,
+               "--device is '", name, "', want cpu or cuda");
+  DSRASQ_CHECK(at::hasCUDA(), kUnavailable, kWhere,
+               "no CUDA device here (or a LibTorch without CUDA); use --device cpu");
+  return at::Device(name);
+}
+
+// Where adapters that come with the program are looked for: beside the working folder and beside
+// the program (build/PRESET/bin/dsrasq in a checkout, PREFIX/bin/dsrasq when installed).
+std::vector<fs::path> adapter_folders() {
+  std::vector<fs::path> folders{"adapters"};
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  if (!error) {
+    const fs::path bin = program.parent_path();
+    folders.push_back(bin / "../../../adapters");
+    folders.push_back(bin / "../share/dsrasq/adapters");
+  }
+  return folders;
+}
+
+}  // namespace
+
+Engine::Engine(const EngineOptions& options) : options_(options) {
+  const at::Device device = parse_device(options.device);
+  if (options.threads > 0) set_num_threads(static_cast<int>(options.threads));
+  at::set_num_threads(num_threads());
+
+  const auto checkpoint = checkpoint::Checkpoint::open(options.model);
+  fingerprint_ = checkpoint->fingerprint();
+  const auto dtype = device.is_cpu() ? at::kFloat : at::kBFloat16;
+  model_ = std::make_unique<model::Transformer>(
+      *checkpoint, model::LoadOptions{.device = device, .dtype = dtype});
+  checkpoint->release_pages();
+  tokenizer_ = text::load_tokenizer(options.model);
+  DSRASQ_CHECK(tokenizer_->vocab_size() <= model_->config().vocab_size, kBadInput, kWhere,
+               options.model, ": the tokenizer has ", tokenizer_->vocab_size(),
+               " tokens, the model ", model_->config().vocab_size);
+
+  if (options.adapter == "none") return;
+  adapter_path_ = options.adapter;
+  if (options.adapter == "auto") {
+    const auto found = retriever::find_adapter(fingerprint_, adapter_folders());
+    adapter_path_ = found ? found->string() : "";
+  }
+  if (adapter_path_.empty()) return;
+  adapter_ = retriever::Adapter::load(adapter_path_);
+  Fingerprint hash;
+  hash.add(MappedFile(adapter_path_).bytes());
+  adapter_fingerprint_ = hash.hex();
+  DSRASQ_CHECK(adapter_->base_fingerprint == fingerprint_, kBadInput, kWhere, adapter_path_,
+               " is for ", adapter_->base_name, " (", adapter_->base_fingerprint, "), not for ",
+               options.model, " (", fingerprint_, ")");
+}
+
+std::unique_ptr<policy::Policy> Engine::make_policy(const policy::PolicyOptions& options) const {
+  DSRASQ_CHECK(options.name != "dsrasq" || adapter() != nullptr, kInvalidArgument, kWhere,
+               "--policy dsrasq needs an adapter trained for ", options_.model, " (fingerprint ",
+               fingerprint_, "); train one with `dsrasq train retriever` or choose another policy");
+  return policy::make_policy(options, model_->shape(), adapter());
+}
+
+}  // namespace dsrasq::session

@@ -1,0 +1,58 @@
+#pragma once
+
+// A model ready to serve sequences: weights, tokenizer and adapter, loaded once and shared.
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "dsrasq/model/transformer.h"
+#include "dsrasq/policy/factory.h"
+#include "dsrasq/retriever/adapter.h"
+#include "dsrasq/text/tokenizer.h"
+
+namespace dsrasq::session {
+
+struct EngineOptions {
+  std::string model = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
+  std::string adapter = "auto";  ///< a file, "none", or "auto": found by the model's fingerprint
+  std::string device = "cpu";
+  int64_t threads = 0;  ///< 0: all cores
+
+  template <class Visit>
+  void visit(Visit&& visit) {
+    visit(model, "model", "a GGUF file or a Hugging Face folder");
+    visit(adapter, "adapter", "an adapter file, none, or auto: found by the model's fingerprint");
+    visit(device, "device", "cpu or cuda");
+    visit(threads, "threads", "CPU threads; 0: all cores");
+  }
+};
+
+class Engine {
+ public:
+  /// Throws kBadInput for unreadable files or an adapter of another model (both named),
+  /// kUnavailable for a device that is not there.
+  explicit Engine(const EngineOptions& options);
+
+  const model::Transformer& model() const { return *model_; }
+  const text::Tokenizer& tokenizer() const { return *tokenizer_; }
+  /// Null when there is none.
+  const retriever::Adapter* adapter() const { return adapter_ ? &*adapter_ : nullptr; }
+  const std::string& adapter_path() const { return adapter_path_; }
+  /// Of the model's weights, and of the adapter's file (empty when there is none).
+  const std::string& fingerprint() const { return fingerprint_; }
+  const std::string& adapter_fingerprint() const { return adapter_fingerprint_; }
+  const EngineOptions& options() const { return options_; }
+
+  std::unique_ptr<policy::Policy> make_policy(const policy::PolicyOptions& options) const;
+
+ private:
+  EngineOptions options_;
+  std::string fingerprint_, adapter_path_, adapter_fingerprint_;
+  std::unique_ptr<model::Transformer> model_;
+  std::unique_ptr<text::Tokenizer> tokenizer_;
+  std::optional<retriever::Adapter> adapter_;
+};
+
+}  // namespace dsrasq::session

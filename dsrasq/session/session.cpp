@@ -1,0 +1,142 @@
+#include "dsrasq/session/session.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "dsrasq/core/error.h"
+#include "dsrasq/core/process.h"
+#include "dsrasq/model/stop_strings.h"
+
+namespace dsrasq::session {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int64_t kLogitRows = 32;  // at once: the vocabulary makes wide rows
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+at::Tensor to_tensor(std::span<const int32_t> ids) {
+  at::Tensor tensor = at::empty({static_cast<int64_t>(ids.size())}, at::kLong);
+  std::copy(ids.begin(), ids.end(), tensor.mutable_data_ptr<int64_t>());
+  return tensor;
+}
+
+// Log-probabilities that `states` [T, E] give to `targets` [T].
+void append_scores(const model::Transformer& model, const at::Tensor& states,
+                   const at::Tensor& targets, std::vector<float>& scores) {
+  for (int64_t begin = 0; begin < states.size(0); begin += kLogitRows) {
+    const int64_t n = std::min(kLogitRows, states.size(0) - begin);
+    const at::Tensor logits = model.logits(states.narrow(0, begin, n));
+    const at::Tensor target = targets.narrow(0, begin, n).to(logits.device()).unsqueeze(1);
+    const at::Tensor score =
+        (at::gather(logits, 1, target).squeeze(1) - at::logsumexp(logits, {1})).cpu();
+    const float* first = score.const_data_ptr<float>();
+    scores.insert(scores.end(), first, first + n);
+  }
+}
+
+bool same(const model::SamplingConfig& a, const model::SamplingConfig& b) {
+  return a.temperature == b.temperature && a.top_k == b.top_k && a.top_p == b.top_p &&
+         a.min_p == b.min_p && a.repeat_penalty == b.repeat_penalty &&
+         a.repeat_last_n == b.repeat_last_n && a.seed == b.seed;
+}
+
+}  // namespace
+
+Session::Session(const Engine& engine, const policy::PolicyOptions& options)
+    : engine_(engine), options_(options), policy_(engine.make_policy(options)) {}
+
+template <class OnStates>
+void Session::read_blocks(std::span<const int32_t> ids, const ReadProgress& progress,
+                          const OnStates& on_states) {
+  const auto total = static_cast<int64_t>(ids.size());
+  const int64_t vocab = engine_.model().config().vocab_size;
+  for (const int32_t id : ids)
+    DSRASQ_CHECK(id >= 0 && id < vocab, kInternal, "session.session", "token ", id,
+                 " is not one of the model's ", vocab);
+  for (int64_t done = 0; done < total;) {
+    check_interrupt();
+    const int64_t n = policy_->admit(total - done);
+    const auto block = ids.subspan(static_cast<size_t>(done), static_cast<size_t>(n));
+    const at::Tensor states = engine_.model().forward(to_tensor(block), *policy_);
+    on_states(done, states);
+    last_state_ = states.narrow(0, n - 1, 1).clone();
+    done += n;
+    if (progress) progress(done, total);
+  }
+}
+
+void Session::read(std::span<const int32_t> ids, const ReadProgress& progress) {
+  read_blocks(ids, progress, [](int64_t, const at::Tensor&) {});
+}
+
+std::vector<float> Session::score(std::span<const int32_t> ids, const ReadProgress& progress) {
+  std::vector<float> scores;
+  if (ids.empty()) return scores;
+  const at::Tensor all = to_tensor(ids);
+  if (last_state_.defined())
+    append_scores(engine_.model(), last_state_, all.narrow(0, 0, 1), scores);
+  read_blocks(ids, progress, [&](int64_t first, const at::Tensor& states) {
+    const int64_t n = std::min(states.size(0), all.size(0) - first - 1);
+    append_scores(engine_.model(), states.narrow(0, 0, n), all.narrow(0, first + 1, n), scores);
+  });
+  return scores;
+}
+
+at::Tensor Session::next_logits() const {
+  DSRASQ_CHECK(last_state_.defined(), kInvalidArgument, "session.session",
+               "nothing was read yet, so there is no next token");
+  return engine_.model().logits(last_state_).squeeze(0).cpu().contiguous();
+}
+
+GenerateResult Session::generate(const GenerateOptions& options,
+                                 const std::function<void(std::string_view)>& on_text) {
+  if (!same(options.sampling, sampling_)) {
+    sampling_ = options.sampling;
+    sampler_ = model::Sampler(sampling_);
+  }
+  model::StopMatcher stops(options.stop);
+  text::StreamingDecoder decoder(engine_.tokenizer());
+  GenerateResult result;
+  result.finish_reason = "length";
+  const auto show = [&](const std::string& text) {
+    result.text += text;
+    if (on_text && !text.empty()) on_text(text);
+  };
+
+  const Clock::time_point start = Clock::now();
+  while (result.n_tokens < options.max_tokens && !stops.matched()) {
+    if (interrupted()) {
+      result.finish_reason = "interrupted";
+      break;
+    }
+    const at::Tensor logits = next_logits();
+    const int32_t token =
+        sampler_.sample({logits.const_data_ptr<float>(), static_cast<size_t>(logits.numel())});
+    if (result.n_tokens == 0) result.first_token_ms = 1000 * seconds_since(start);
+    if (engine_.tokenizer().is_end_of_text(token)) {
+      result.finish_reason = "stop";
+      break;
+    }
+    sampler_.observe(token);
+    ++result.n_tokens;
+    show(stops.feed(decoder.push(token)));
+    read_blocks(std::span(&token, 1), nullptr, [](int64_t, const at::Tensor&) {});
+  }
+  if (!stops.matched()) show(stops.feed(decoder.finish()));
+  if (stops.matched())
+    result.finish_reason = "stop";
+  else
+    show(stops.finish());
+  const double decode_s = seconds_since(start) - result.first_token_ms / 1000;
+  if (result.n_tokens > 1 && decode_s > 0)
+    result.decode_tokens_per_s = static_cast<double>(result.n_tokens) / decode_s;
+  return result;
+}
+
+}  // namespace dsrasq::session

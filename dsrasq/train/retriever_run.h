@@ -1,0 +1,61 @@
+#pragma once
+
+// The steps of a warm-up: what is computed with one stretch of text, for training and for scoring.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "dsrasq/train/dense_attention.h"
+#include "dsrasq/train/indexer_bank.h"
+#include "dsrasq/train/retriever_trainer.h"
+#include "dsrasq/train/stretch_sampler.h"
+#include "dsrasq/train/teacher_policy.h"
+
+namespace dsrasq::train {
+
+/// Layers that attend to everything: those with a sliding window have nothing to retrieve.
+std::vector<int64_t> retriever_layers(const policy::AttentionShape& shape);
+
+/// d_max: `wanted`, or 6,000 / 8,192 of the trained context when 0.
+int64_t longest_distance(int64_t wanted, int64_t context);
+
+/// What the options say a stretch is.
+StretchOptions stretch_options(const TrainInput& input, const RetrieverTrainOptions& options);
+
+/// Reads stretches with the teacher and lets every indexer learn or be scored.
+class RetrieverRun {
+ public:
+  /// Random parameters on the model's device. `input` and `sampler` must outlive the run.
+  RetrieverRun(const TrainInput& input, const RetrieverTrainOptions& options,
+               const StretchSampler& sampler);
+
+  IndexerBank& parameters() { return parameters_; }
+  const IndexerBank& parameters() const { return parameters_; }
+
+  /// Gradients of a step's batch into `gradient()`; the losses of the layers `[L]`, on the device.
+  at::Tensor accumulate(int64_t step);
+  const at::Tensor& gradient() const { return gradient_.matrix(); }
+  int64_t tokens_read() const { return tokens_read_; }
+
+  /// On held-out text.
+  RetrieverScore score();
+
+ private:
+  SampledRows rows_of(const Stretch& stretch, CounterRng& rng, bool focus_only) const;
+  void read(const Stretch& stretch, const SampledRows& rows, const TeacherPolicy::Visit& visit);
+  void score_stretch(const Stretch& stretch, int64_t index, bool recall, at::Tensor& sums);
+
+  const TrainInput& input_;
+  RetrieverTrainOptions options_;
+  const StretchSampler& sampler_;
+  LossOptions loss_;
+  int64_t d_max_;
+  IndexerBank parameters_, gradient_;
+  std::vector<int64_t> index_of_layer_;
+  AngleCache angles_;
+  int64_t tokens_read_ = 0;
+};
+
+}  // namespace dsrasq::train
