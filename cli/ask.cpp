@@ -64,7 +64,7 @@ Reading read_context(const AskConfig& config, const session::Engine& engine, con
   const auto policy = fit_pool(engine, config.model, count_tokens(reading.files), console);
   reading.session = std::make_unique<session::Session>(engine, policy);
   session::Session& session = *reading.session;
-  console.note(memory_line(session.policy()));
+  if (is_fixed(session.policy())) console.note(memory_line(session.policy()));
   const bool question_first = policy.retention == "question";
   session.policy().set_probing(question_first);
   session.read(prompt.before_texts(question_first ? config.question : ""));
@@ -78,7 +78,7 @@ Reading open_session(const AskConfig& config, const session::Engine& engine,
   refuse_policy_options(config.model);
   Reading reading;
   reading.session = session::Session::load(engine, config.session);
-  console.note(memory_line(reading.session->policy()));
+  if (is_fixed(reading.session->policy())) console.note(memory_line(reading.session->policy()));
   for (const session::Source& source : reading.session->sources())
     reading.speed.tokens += source.n_tokens;
   return reading;

@@ -152,7 +152,7 @@ bool Chat::command(const std::string& line) {
 
 nlohmann::ordered_json Chat::run() {
   watch_stops();
-  console_.note(memory_line(session_->policy()));
+  if (is_fixed(session_->policy())) console_.note(memory_line(session_->policy()));
   console_.note("/help lists the commands, /exit leaves");
   const LineSource lines = [](bool goes_on) { return read_input_line(goes_on ? "... " : "> "); };
   while (true) {

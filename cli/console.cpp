@@ -15,6 +15,7 @@ void Console::result_lines(const nlohmann::ordered_json& result) const {
   if (json_) return;
   using Json = nlohmann::ordered_json;
   const auto shown = [](const Json& v) {
+    if (v.is_null()) return std::string("none");
     return v.is_string() ? v.get<std::string>()
                          : v.dump(-1, ' ', false, Json::error_handler_t::replace);
   };
@@ -27,6 +28,10 @@ void Console::result_lines(const nlohmann::ordered_json& result) const {
         for (const auto& [key, cell] : row.items()) std::cout << ' ' << key << '=' << shown(cell);
         std::cout << '\n';
       }
+    } else if (value.is_object()) {
+      std::cout << name << ":\n";
+      for (const auto& [key, member] : value.items())
+        std::cout << "  " << key << ": " << shown(member) << '\n';
     } else {
       std::cout << name << ": " << shown(value) << '\n';
     }

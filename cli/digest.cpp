@@ -62,7 +62,7 @@ nlohmann::ordered_json digest(const DigestConfig& config, const Console& console
   const session::Engine engine = load_engine(config.model, console);
   const auto files = load_texts(engine.tokenizer(), config.files);
   const auto session = start(config, engine, files, console);
-  console.note(memory_line(session->policy()));
+  if (is_fixed(session->policy())) console.note(memory_line(session->policy()));
   ReadSpeed speed;
   bool was_interrupted = false;
   try {

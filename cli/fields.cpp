@@ -136,7 +136,7 @@ std::string Field::type_name() const {
     std::string operator()(std::string*) const { return "TEXT"; }
     std::string operator()(std::filesystem::path*) const { return "FILE"; }
     std::string operator()(ByteSize*) const { return "SIZE"; }
-    std::string operator()(std::vector<std::string>*) const { return "TEXT..."; }
+    std::string operator()(std::vector<std::string>*) const { return "TEXT"; }
     std::string operator()(std::vector<int64_t>*) const { return "INT,INT"; }
     std::string operator()(std::vector<double>*) const { return "NUMBER,NUMBER"; }
   };

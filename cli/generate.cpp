@@ -49,7 +49,7 @@ nlohmann::ordered_json generate(const GenerateConfig& given, const Console& cons
   DSRASQ_CHECK(!ids.empty(), kInvalidArgument, "cli.generate", "the prompt holds no tokens");
   const auto policy = fit_pool(engine, config.model, static_cast<int64_t>(ids.size()), console);
   session::Session session(engine, policy);
-  console.note(memory_line(session.policy()));
+  if (is_fixed(session.policy())) console.note(memory_line(session.policy()));
   // All but the last token is reading; the first token's time then is that of one step.
   const TextFile body{"prompt", "", {ids.begin(), ids.end() - 1}};
   ReadSpeed speed = read_texts(session, {body}, console);

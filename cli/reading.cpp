@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cli/progress.h"
+#include "cli/session_setup.h"
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/hash.h"
 #include "dsrasq/data/documents.h"
@@ -76,7 +77,8 @@ ReadSpeed read_texts(session::Session& session, const std::vector<TextFile>& fil
                      const Console& console) {
   ReadSpeed speed;
   const int64_t total = count_tokens(files);
-  Progress bar("reading", !console.quiet() && total >= kShownFrom, session.policy().bytes());
+  const uint64_t memory = is_fixed(session.policy()) ? session.policy().bytes() : 0;
+  Progress bar("reading", !console.quiet() && total >= kShownFrom, memory);
   const auto start = std::chrono::steady_clock::now();
   for (const TextFile& file : files) {
     // Noted first: what an interrupt leaves of it is in the memory too.

@@ -72,7 +72,7 @@ policy::PolicyOptions fit_pool(const session::Engine& engine, const SessionOptio
   if (to_fit) policy.pool = 0;
   const auto& shape = engine.model().shape();
   const auto planned = [&] { return policy::planned_bytes(policy, shape, engine.adapter()); };
-  if (policy.name == "full") {
+  if (policy.name == "full") {  // the one that reserves nothing
     console.note("memory: grows by " + format_bytes(planned()) + " with every 1,024 tokens");
     return policy;
   }
@@ -94,9 +94,11 @@ policy::PolicyOptions fit_pool(const session::Engine& engine, const SessionOptio
   return policy;
 }
 
+bool is_fixed(const policy::Policy& policy) { return policy.name() != "full"; }
+
 std::string memory_line(const policy::Policy& policy) {
   return "memory: " + format_bytes(policy.bytes()) +
-         (policy.name() == "full" ? " so far" : " fixed for this session");
+         (is_fixed(policy) ? " fixed for this session" : " so far");
 }
 
 void refuse_policy_options(const SessionOptions& options) {

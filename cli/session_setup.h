@@ -75,8 +75,10 @@ session::Engine load_engine(const SessionOptions& options, const Console& consol
 policy::PolicyOptions fit_pool(const session::Engine& engine, const SessionOptions& options,
                                int64_t n_tokens, const Console& console);
 
-/// "memory: 226 MiB fixed for this session".
+/// "memory: 226 MiB fixed for this session", or "memory: 90 MiB so far" of a policy that grows.
 std::string memory_line(const policy::Policy& policy);
+/// Whether the memory was all reserved at the start.
+bool is_fixed(const policy::Policy& policy);
 
 /// Throws kInvalidArgument when an option was given that a session file settles.
 void refuse_policy_options(const SessionOptions& options);

@@ -24,7 +24,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 VOCAB = 96
 N_TOKENS = 40
 
-# Sizes differ from model to model, so that no two dimensions are equal by chance.
+# Sizes differ from model to model, so that no two dimensions are equal by chance. The attention
+# kernels want head sizes that are multiples of 16.
 SMALL = dict(vocab_size=VOCAB, hidden_size=32, intermediate_size=56, num_hidden_layers=3,
              num_attention_heads=4, num_key_value_heads=2, head_dim=16,
              max_position_embeddings=2048, rms_norm_eps=1e-5, tie_word_embeddings=False,
@@ -38,7 +39,7 @@ def default_rope(theta, **scaling):
 # name: (config class, changes to SMALL, number type of the weights)
 TINY = {
     "llama": ("LlamaConfig", dict(hidden_size=42, num_attention_heads=6, num_key_value_heads=2,
-                                  head_dim=8, rope_parameters=default_rope(1e4)), "bfloat16"),
+                                  rope_parameters=default_rope(1e4)), "bfloat16"),
     "llama_tied": ("LlamaConfig", dict(hidden_size=36, num_attention_heads=3, num_key_value_heads=1,
                                        tie_word_embeddings=True,
                                        rope_parameters=default_rope(1e5)), "float32"),
@@ -51,8 +52,8 @@ TINY = {
         1e4, rope_type="yarn", factor=4.0, original_max_position_embeddings=512)), "bfloat16"),
     "mistral": ("MistralConfig", dict(sliding_window=12, rope_parameters=default_rope(
         1e4, rope_type="linear", factor=2.0)), "bfloat16"),
-    "qwen2": ("Qwen2Config", dict(head_dim=8, rope_parameters=default_rope(1e6)), "bfloat16"),
-    "qwen3": ("Qwen3Config", dict(head_dim=24, tie_word_embeddings=True,
+    "qwen2": ("Qwen2Config", dict(head_dim=32, rope_parameters=default_rope(1e6)), "bfloat16"),
+    "qwen3": ("Qwen3Config", dict(head_dim=48, tie_word_embeddings=True,
                                   rope_parameters=default_rope(1e6)), "bfloat16"),
     "gemma2": ("Gemma2Config", dict(
         num_hidden_layers=4, tie_word_embeddings=True, sliding_window=10, query_pre_attn_scalar=24,

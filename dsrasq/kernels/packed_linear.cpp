@@ -20,11 +20,11 @@
 #define DSRASQ_KERNELS_PACKED_LINEAR_CALL
 namespace dsrasq::kernels {
 
-// Up to this many rows, weights go from memory to the sums in registers. With more, a bundle is
-// expanded to fp32 first, kBlockDepth k at a time: 192 KiB, which L2 holds.
+// Up to kMostDirectRows rows, weights go from memory to the sums in registers, kDirectRows rows at
+// a time. With more, a panel is expanded to fp32 first, kBlockDepth k at a time: 192 KiB, for L2.
 constexpr int kDirectRows = 4;
+constexpr int64_t kMostDirectRows = 8;
 constexpr int64_t kBlockDepth = 1024;
-constexpr int kBundleColumns = kBundlePanels * kPanelColumns;
 
 struct LinearCall {
   const float* x;
@@ -36,7 +36,7 @@ struct LinearCall {
   int64_t cols;
 };
 
-// A part of the work: whole bundles of one run, rows of x.
+// A part of the work: panels of one run, rows of x.
 struct LinearTile {
   const PanelRun* run;
   int64_t panel_begin, panel_end;  // within the run
@@ -52,10 +52,13 @@ namespace {
 
 // Register tile of the block path: rows of x by vectors of columns.
 constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86;
+constexpr int kPanelVecs = kPanelColumns / kLanes;
 constexpr int kTileRows = kManyRegisters ? 8 : 6;
 constexpr int kTileVecs = kManyRegisters ? 3 : 2;
-// Panels at a time of the direct path: sums enough to hide the latency of a multiply-add.
-constexpr int kDirectPanels = kManyRegisters ? kBundlePanels : 1;
+
+HWY_INLINE const uint8_t* panel_at(const LinearCall& call, const PanelRun& run, int64_t panel) {
+  return reinterpret_cast<const uint8_t*>(call.data) + run.offset + panel * run.panel_bytes;
+}
 
 // Writes sum[kRows][kCount], plus bias, to `rows` rows at `column`; `n` columns are there.
 template <int kRows, int kCount>
@@ -73,135 +76,122 @@ HWY_INLINE void store_sums(const Floats* sum, const LinearCall& call, int64_t ro
   });
 }
 
-// Few rows: no fp32 copy of the weights. Rows past the end repeat the last one, panels past the end
-// of a bundle are made of whatever follows in memory; neither is stored.
+// Few rows: no fp32 copy of the weights. Rows past the end repeat the last one and are not stored.
 template <PanelFormat kFormat, int kRows>
-HWY_NOINLINE void direct(const LinearCall& call, const PanelRun& run, int64_t panel, int64_t row,
-                         int64_t rows) {
-  constexpr int kCount = kDirectPanels * kParts;
-  const PanelPlace place = panel_place(run, panel);
+HWY_NOINLINE void direct(const LinearCall& call, const PanelRun& run, int64_t panel, int first,
+                         int64_t row, int64_t rows) {
   const float* x[kRows];
   for (int r = 0; r < kRows; ++r)
     x[r] = call.x + (row + std::min<int64_t>(r, rows - 1)) * call.x_stride;
-  Floats sum[kRows * kCount];
-  unroll<kRows * kCount>([&](auto i) DSRASQ_INLINE_LAMBDA { sum[i] = hn::Zero(FloatTag()); });
-  walk_panels<kFormat, kDirectPanels>(
-      reinterpret_cast<const uint8_t*>(call.data) + place.first, place.stride, 0, call.cols,
-      [&](int64_t k, const Floats* w) DSRASQ_INLINE_LAMBDA {
-        unroll<kRows>([&](auto r) DSRASQ_INLINE_LAMBDA {
-          const Floats v = hn::Set(FloatTag(), x[r][k]);
-          unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
-            sum[r * kCount + c] = hn::MulAdd(v, w[c], sum[r * kCount + c]);
-          });
-        });
+  Floats sum[kRows * kTileVecs];
+  unroll<kRows * kTileVecs>([&](auto i) DSRASQ_INLINE_LAMBDA { sum[i] = hn::Zero(FloatTag()); });
+  const auto add = [&](int64_t k, const Floats* w) DSRASQ_INLINE_LAMBDA {
+    unroll<kRows>([&](auto r) DSRASQ_INLINE_LAMBDA {
+      const Floats v = hn::Set(FloatTag(), x[r][k]);
+      unroll<kTileVecs>([&](auto c) DSRASQ_INLINE_LAMBDA {
+        sum[r * kTileVecs + c] = hn::MulAdd(v, w[c], sum[r * kTileVecs + c]);
       });
-  const int64_t column = panel * kPanelColumns;
-  store_sums<kRows, kCount>(sum, call, row, rows, run.first_row + column, run.rows - column,
-                            call.bias != nullptr);
+    });
+  };
+  walk_panel<kFormat, kTileVecs>(panel_at(call, run, panel), first, 0, call.cols, add);
+  const int64_t column = panel * kPanelColumns + first;
+  store_sums<kRows, kTileVecs>(sum, call, row, rows, run.first_row + column, run.rows - column,
+                               call.bias != nullptr);
 }
 
 template <PanelFormat kFormat>
-void direct_tile(const LinearCall& call, const LinearTile& tile) {
-  const int64_t rows = tile.row_end - tile.row_begin;
-  for (int64_t p = tile.panel_begin; p < tile.panel_end; p += kDirectPanels) {
-    if (rows == 1)
-      direct<kFormat, 1>(call, *tile.run, p, tile.row_begin, 1);
-    else
-      direct<kFormat, kDirectRows>(call, *tile.run, p, tile.row_begin, rows);
+void direct_panel(const LinearCall& call, const LinearTile& tile, int64_t panel) {
+  for (int column = 0; column < kPanelColumns; column += kTileVecs * kLanes) {
+    for (int64_t row = tile.row_begin; row < tile.row_end; row += kDirectRows) {
+      const int64_t rows = std::min<int64_t>(kDirectRows, tile.row_end - row);
+      if (rows == 1)
+        direct<kFormat, 1>(call, *tile.run, panel, column, row, rows);
+      else
+        direct<kFormat, kDirectRows>(call, *tile.run, panel, column, row, rows);
+    }
   }
 }
 
-// fp32 weights of a panel for k in [begin, end), k by k, kBundleColumns apart.
+// fp32 weights of a panel for k in [begin, end): [k][kPanelColumns].
 template <PanelFormat kFormat>
-HWY_NOINLINE void expand(const uint8_t* panel, int64_t block_stride, int64_t begin, int64_t end,
-                         float* out) {
-  walk_panels<kFormat, 1>(
-      panel, block_stride, begin, end, [&](int64_t k, const Floats* w) DSRASQ_INLINE_LAMBDA {
-        float* at = out + (k - begin) * kBundleColumns;
-        unroll<kParts>([&](auto c)
-                           DSRASQ_INLINE_LAMBDA { hn::Store(w[c], FloatTag(), at + c * kLanes); });
-      });
+HWY_NOINLINE void expand(const uint8_t* panel, int64_t begin, int64_t end, float* out) {
+  for (int column = 0; column < kPanelColumns; column += kTileVecs * kLanes) {
+    const auto store = [&](int64_t k, const Floats* w) DSRASQ_INLINE_LAMBDA {
+      float* at = out + (k - begin) * kPanelColumns + column;
+      unroll<kTileVecs>([&](auto c)
+                            DSRASQ_INLINE_LAMBDA { hn::Store(w[c], FloatTag(), at + c * kLanes); });
+    };
+    walk_panel<kFormat, kTileVecs>(panel, column, begin, end, store);
+  }
 }
 
 // Columns [column, column + n) of `rows` rows for k in [begin, end), whose weights are at `b`.
-template <int kRows, int kCount>
+template <int kRows>
 HWY_NOINLINE void multiply(const LinearCall& call, int64_t row, int64_t rows, int64_t begin,
                            int64_t end, const float* b, int64_t column, int64_t n) {
   const float* x[kRows];
   for (int r = 0; r < kRows; ++r)
     x[r] = call.x + (row + std::min<int64_t>(r, rows - 1)) * call.x_stride + begin;
-  Floats sum[kRows * kCount];
-  unroll<kRows * kCount>([&](auto i) DSRASQ_INLINE_LAMBDA { sum[i] = hn::Zero(FloatTag()); });
+  Floats sum[kRows * kTileVecs];
+  unroll<kRows * kTileVecs>([&](auto i) DSRASQ_INLINE_LAMBDA { sum[i] = hn::Zero(FloatTag()); });
   if (begin != 0) {  // go on from what the k before gave
-    unroll<kRows * kCount>([&](auto i) DSRASQ_INLINE_LAMBDA {
-      const int r = i / kCount, c = i % kCount;
+    unroll<kRows * kTileVecs>([&](auto i) DSRASQ_INLINE_LAMBDA {
+      const int r = i / kTileVecs, c = i % kTileVecs;
       if (r < rows)
         sum[i] =
             load_part(call.y + (row + r) * call.y_stride + column + c * kLanes, n - c * kLanes);
     });
   }
   const int64_t depth = end - begin;
-  for (int64_t k = 0; k < depth; ++k, b += kBundleColumns) {
-    Floats w[kCount];
-    unroll<kCount>([&](auto c)
-                       DSRASQ_INLINE_LAMBDA { w[c] = hn::Load(FloatTag(), b + c * kLanes); });
+  for (int64_t k = 0; k < depth; ++k, b += kPanelColumns) {
+    Floats w[kTileVecs];
+    unroll<kTileVecs>([&](auto c)
+                          DSRASQ_INLINE_LAMBDA { w[c] = hn::Load(FloatTag(), b + c * kLanes); });
     unroll<kRows>([&](auto r) DSRASQ_INLINE_LAMBDA {
       const Floats v = hn::Set(FloatTag(), x[r][k]);
-      unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
-        sum[r * kCount + c] = hn::MulAdd(v, w[c], sum[r * kCount + c]);
+      unroll<kTileVecs>([&](auto c) DSRASQ_INLINE_LAMBDA {
+        sum[r * kTileVecs + c] = hn::MulAdd(v, w[c], sum[r * kTileVecs + c]);
       });
     });
   }
-  store_sums<kRows, kCount>(sum, call, row, rows, column, n, call.bias && end == call.cols);
+  store_sums<kRows, kTileVecs>(sum, call, row, rows, column, n, call.bias && end == call.cols);
 }
 
-// All columns of a bundle.
 template <int kRows>
 void multiply_rows(const LinearCall& call, const PanelRun& run, int64_t panel, int64_t row,
                    int64_t rows, int64_t begin, int64_t end, const float* b) {
-  const int64_t n_vecs = std::min<int64_t>(kBundlePanels, run.n_panels - panel) * kParts;
-  for (int64_t v = 0; v < n_vecs; v += kTileVecs) {
-    const int64_t column = panel * kPanelColumns + v * kLanes;
-    const auto apply = [&](auto kernel) {
-      kernel(call, row, rows, begin, end, b + v * kLanes, run.first_row + column,
-             run.rows - column);
-    };
-    switch (std::min<int64_t>(kTileVecs, n_vecs - v)) {
-      case 1: apply(multiply<kRows, 1>); break;
-      case 2: apply(multiply<kRows, 2>); break;
-      default: apply(multiply<kRows, kTileVecs>);
-    }
+  for (int first = 0; first < kPanelColumns; first += kTileVecs * kLanes) {
+    const int64_t column = panel * kPanelColumns + first;
+    multiply<kRows>(call, row, rows, begin, end, b + first, run.first_row + column,
+                    run.rows - column);
   }
 }
 
-// One bundle, from `panel` on.
 template <PanelFormat kFormat>
-void block_bundle(const LinearCall& call, const LinearTile& tile, int64_t panel) {
+void block_panel(const LinearCall& call, const LinearTile& tile, int64_t panel) {
   thread_local Scratch scratch;
-  float* expanded = scratch.get<float>(kBlockDepth * kBundleColumns);
-  const PanelRun& run = *tile.run;
+  float* expanded = scratch.get<float>(kBlockDepth * kPanelColumns);
   for (int64_t begin = 0; begin < call.cols; begin += kBlockDepth) {
     const int64_t end = std::min(begin + kBlockDepth, call.cols);
-    for (int64_t p = 0; p < std::min<int64_t>(kBundlePanels, run.n_panels - panel); ++p) {
-      const PanelPlace place = panel_place(run, panel + p);
-      expand<kFormat>(reinterpret_cast<const uint8_t*>(call.data) + place.first, place.stride,
-                      begin, end, expanded + p * kPanelColumns);
-    }
+    expand<kFormat>(panel_at(call, *tile.run, panel), begin, end, expanded);
     for (int64_t row = tile.row_begin; row < tile.row_end; row += kTileRows) {
       const int64_t rows = std::min<int64_t>(kTileRows, tile.row_end - row);
       if (rows <= kTileRows / 2)
-        multiply_rows<kTileRows / 2>(call, run, panel, row, rows, begin, end, expanded);
+        multiply_rows<kTileRows / 2>(call, *tile.run, panel, row, rows, begin, end, expanded);
       else
-        multiply_rows<kTileRows>(call, run, panel, row, rows, begin, end, expanded);
+        multiply_rows<kTileRows>(call, *tile.run, panel, row, rows, begin, end, expanded);
     }
   }
 }
 
 template <PanelFormat kFormat>
 void run_format(const LinearCall& call, const LinearTile& tile) {
-  if (call.m <= kDirectRows) return direct_tile<kFormat>(call, tile);
-  for (int64_t p = tile.panel_begin; p < tile.panel_end; p += kBundlePanels)
-    block_bundle<kFormat>(call, tile, p);
+  for (int64_t p = tile.panel_begin; p < tile.panel_end; ++p) {
+    if (call.m <= kMostDirectRows)
+      direct_panel<kFormat>(call, tile, p);
+    else
+      block_panel<kFormat>(call, tile, p);
+  }
 }
 
 }  // namespace
@@ -235,16 +225,14 @@ HWY_EXPORT(linear_target_name);
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// The tiles of a call: units of whole bundles (of all runs together) by blocks of rows.
+// The tiles of a call: units of panels (of all runs together) by blocks of rows.
 struct Grid {
   int64_t unit_panels, n_units = 0;
   int64_t block_rows, n_blocks;
 
   Grid(const PackedLinear& w, int64_t m) {
     const int64_t wanted = 4 * num_threads();  // so that a thread that is late has little left
-    const int64_t bundles = divide_up(w.n_panels(), kBundlePanels);
-    unit_panels =
-        std::clamp<int64_t>(bundles / wanted, 1, m <= kDirectRows ? 16 : 1) * kBundlePanels;
+    unit_panels = std::clamp<int64_t>(w.n_panels() / wanted, 1, m <= kMostDirectRows ? 16 : 1);
     for (const PanelRun& run : w.runs()) n_units += divide_up(run.n_panels, unit_panels);
     const int64_t blocks = n_units >= wanted ? 1 : divide_up(wanted, n_units);
     block_rows = std::max<int64_t>(divide_up(divide_up(m, blocks), 24) * 24, 72);

@@ -51,16 +51,17 @@ struct WeightSource {
 /// How packed weights are coded. The names give the bits of a code and the source of its scales.
 enum class PanelFormat : uint8_t { kF32, kF16, kBF16, kQ8, kQ8Min, kQ4, kQ4Min, kQ4K, kQ5K, kQ6K };
 
-/// Output columns of a panel: they lie side by side in memory, k by k.
-inline constexpr int kPanelColumns = 16;
+/// Output columns of a panel: they lie side by side in memory, k by k. 48 are 3 vectors of AVX-512:
+/// enough sums in flight to hide the latency of a multiply-add, and a tile of 8 rows fits.
+inline constexpr int kPanelColumns = 48;
 
-/// Consecutive rows of W with one format, in panels of 16 rows (the last may be partly filled).
+/// Consecutive rows of W with one format, in panels of 48 rows (the last is filled up with zeros).
 struct PanelRun {
   PanelFormat format;
   int64_t first_row = 0, rows = 0;
   int64_t first_panel = 0, n_panels = 0;
   int64_t offset = 0;       ///< of its first panel in `PackedLinear::data()`, bytes
-  int64_t panel_bytes = 0;  ///< of one panel; see packed_linear_layout.h for the order
+  int64_t panel_bytes = 0;  ///< a multiple of 64
 };
 
 /// A weight matrix `[rows, cols]` repacked for `linear`. Takes about the bytes of its source:

@@ -8,6 +8,7 @@
 #define DSRASQ_KERNELS_PACKED_LINEAR_DECODE_INL_H_
 #endif
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <utility>
@@ -36,6 +37,14 @@ HWY_INLINE void unroll(Fn&& fn) {
   }
   (std::make_integer_sequence<int, n>{});
 #endif
+}
+
+// Decoding reads every matrix once, from memory: this many bytes are asked for ahead of use, as
+// much at each step as the step uses.
+constexpr int64_t kFetchAhead = 4096;
+
+HWY_INLINE void fetch_ahead(const uint8_t* p, int bytes) {
+  for (int i = 0; i < bytes; i += 64) hwy::Prefetch(p + kFetchAhead + i);
 }
 
 HWY_INLINE Floats load_halves(const uint8_t* p) {
@@ -106,17 +115,18 @@ struct GroupScale {
   }
 };
 
-// Calls fn(j, code) for the `kGroup` k of a group, code[kCount] being those of all columns.
-// Panels are `panel_stride` bytes apart.
+// Calls fn(j, code) for the `kGroup` k of a group, code[kCount] being those of the columns from
+// where `codes` points on.
 template <int kBits, int kGroup, int kCount, bool kSigned, class Fn>
-HWY_INLINE void walk_group(const uint8_t* codes, int64_t panel_stride, Fn&& fn) {
+HWY_INLINE void walk_group(const uint8_t* codes, Fn&& fn) {
   constexpr int kStep = 8;  // k unrolled
-  for (int step = 0; step < kGroup; step += kStep, codes += kStep * kPanelColumns * kBits / 8) {
+  constexpr int kStepBytes = kStep * kPanelColumns * kBits / 8;
+  for (int step = 0; step < kGroup; step += kStep, codes += kStepBytes) {
+    fetch_ahead(codes, kStepBytes);
     Int32s word[kCount];
     if constexpr (kBits == 4) {
       unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
-        const uint8_t* at = codes + c / kParts * panel_stride;
-        word[c] = hn::LoadU(Int32Tag(), reinterpret_cast<const int32_t*>(at) + c % kParts * kLanes);
+        word[c] = hn::LoadU(Int32Tag(), reinterpret_cast<const int32_t*>(codes) + c * kLanes);
       });
     }
     unroll<kStep>([&](auto j) DSRASQ_INLINE_LAMBDA {
@@ -126,8 +136,7 @@ HWY_INLINE void walk_group(const uint8_t* codes, int64_t panel_stride, Fn&& fn) 
           code[c] = nibble_value<kSigned>(word[c]);
           word[c] = hn::ShiftRight<4>(word[c]);
         } else {
-          code[c] = load_bytes(codes + c / kParts * panel_stride + j * kPanelColumns +
-                               c % kParts * kLanes);
+          code[c] = load_bytes(codes + j * kPanelColumns + c * kLanes);
         }
       });
       fn(step + j, code);
@@ -135,67 +144,58 @@ HWY_INLINE void walk_group(const uint8_t* codes, int64_t panel_stride, Fn&& fn) 
   }
 }
 
-// `walk_coded` for plain numbers.
-template <PanelFormat kFormat, int kPanels, class Fn>
-HWY_INLINE void walk_plain(const uint8_t* panel, int64_t block_stride, int64_t begin, int64_t end,
-                           Fn&& fn) {
-  constexpr PanelLayout layout = panel_layout(kFormat);
-  constexpr int kBits = layout.bits, kGroup = layout.group, kBlockBytes = layout.block_bytes();
-  constexpr int kCount = kPanels * kParts;
-  for (int64_t k = begin; k < end; k += kGroup) {
-    const uint8_t* block = panel + k / kGroup * block_stride;
-    const int64_t n = HWY_MIN(end - k, kGroup);
-    for (int64_t j = 0; j < n; ++j) {
-      Floats w[kCount];
-      unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
-        const int64_t lane = j * kPanelColumns + c % kParts * kLanes;
-        w[c] = load_plain<kFormat>(block + c / kParts * kBlockBytes + lane * kBits / 8);
-      });
-      fn(k + j, w);
-    }
+// `walk_panel` for plain numbers.
+template <PanelFormat kFormat, int kCount, class Fn>
+HWY_INLINE void walk_plain(const uint8_t* panel, int column, int64_t begin, int64_t end, Fn&& fn) {
+  constexpr int kBytes = panel_layout(kFormat).bits / 8;
+  const uint8_t* row = panel + (begin * kPanelColumns + column) * kBytes;
+  for (int64_t k = begin; k < end; ++k, row += kPanelColumns * kBytes) {
+    fetch_ahead(row, kPanelColumns * kBytes);
+    Floats w[kCount];
+    unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
+      w[c] = load_plain<kFormat>(row + c * kLanes * kBytes);
+    });
+    fn(k, w);
   }
 }
 
-// `walk_panels` for codes with scales.
-template <PanelFormat kFormat, int kPanels, class Fn>
-HWY_INLINE void walk_coded(const uint8_t* panel, int64_t block_stride, int64_t begin, int64_t end,
-                           Fn&& fn) {
+// `walk_panel` for codes with scales.
+template <PanelFormat kFormat, int kCount, class Fn>
+HWY_INLINE void walk_coded(const uint8_t* panel, int column, int64_t begin, int64_t end, Fn&& fn) {
   // Numbers of their own: gcc 12 stops with an internal error when a lambda names `layout`.
   constexpr PanelLayout layout = panel_layout(kFormat);
   constexpr int kBits = layout.bits, kGroup = layout.group, kGroups = layout.groups;
   constexpr int kCodeBytes = layout.code_bytes(), kBlockBytes = layout.block_bytes();
   constexpr bool kSigned = layout.is_signed_nibble;
-  constexpr int kCount = kPanels * kParts;
   using Scale = GroupScale<layout.scale>;
+  const int64_t skipped = column * (kBits == 4 ? 32 : kBits) / 8;
   for (int64_t k = begin; k < end; k += kGroup) {
     const int group = static_cast<int>(k / kGroup % kGroups);
-    const uint8_t* block = panel + k / (kGroup * kGroups) * block_stride;
+    const uint8_t* block = panel + k / (kGroup * kGroups) * kBlockBytes;
     const uint8_t* scales = block + kGroups * kCodeBytes;
+    if (group == 0) fetch_ahead(scales, kBlockBytes - kGroups * kCodeBytes);
     Floats d[kCount], m[kCount];
     unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
-      Scale::load(scales + c / kParts * kBlockBytes, kGroups, group, c % kParts * kLanes, d[c],
-                  m[c]);
+      Scale::load(scales, kGroups, group, column + c * kLanes, d[c], m[c]);
     });
-    walk_group<kBits, kGroup, kCount, kSigned>(block + group * kCodeBytes, kBlockBytes,
-                                               [&](int j, const Floats* code) DSRASQ_INLINE_LAMBDA {
-                                                 Floats w[kCount];
-                                                 unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
-                                                   w[c] = Scale::apply(code[c], d[c], m[c]);
-                                                 });
-                                                 fn(k + j, w);
-                                               });
+    const auto scaled = [&](int j, const Floats* code) DSRASQ_INLINE_LAMBDA {
+      Floats w[kCount];
+      unroll<kCount>([&](auto c)
+                         DSRASQ_INLINE_LAMBDA { w[c] = Scale::apply(code[c], d[c], m[c]); });
+      fn(k + j, w);
+    };
+    walk_group<kBits, kGroup, kCount, kSigned>(block + group * kCodeBytes + skipped, scaled);
   }
 }
 
-// Calls fn(k, w) for k = begin, ..., end - 1, where w[kPanels * kParts] holds the weights at k of
-// `kPanels` neighbouring panels of a bundle. `begin` must be where a block starts.
-template <PanelFormat kFormat, int kPanels, class Fn>
-HWY_INLINE void walk_panels(const uint8_t* panel, int64_t block_stride, int64_t begin, int64_t end,
-                            Fn&& fn) {
+// Calls fn(k, w) for k = begin, ..., end - 1, where w[kCount] holds the weights at k of the columns
+// from `column` on. `begin` must be where a block starts.
+template <PanelFormat kFormat, int kCount, class Fn>
+HWY_INLINE void walk_panel(const uint8_t* panel, int column, int64_t begin, int64_t end, Fn&& fn) {
   if constexpr (panel_layout(kFormat).scale == PanelScale::kNone)
-    walk_plain<kFormat, kPanels>(panel, block_stride, begin, end, fn);
+    walk_plain<kFormat, kCount>(panel, column, begin, end, fn);
   else
-    walk_coded<kFormat, kPanels>(panel, block_stride, begin, end, fn);
+    walk_coded<kFormat, kCount>(panel, column, begin, end, fn);
 }
 
 }  // namespace

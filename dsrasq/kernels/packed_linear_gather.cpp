@@ -55,18 +55,16 @@ int code_of(const PanelLayout& layout, const uint8_t* codes, int k, int column) 
   return (k % 2 ? pair >> 4 : pair & 15) - (layout.is_signed_nibble ? 8 : 0);
 }
 
-void gather_column(PanelFormat format, const uint8_t* panel, int64_t block_stride, int column,
-                   int64_t cols, float* y) {
+void gather_column(PanelFormat format, const uint8_t* panel, int column, int64_t cols, float* y) {
   const PanelLayout layout = panel_layout(format);
   if (layout.scale == PanelScale::kNone) {
     for (int64_t k = 0; k < cols; ++k)
-      y[k] = plain(format, panel + k / layout.group * block_stride +
-                               (k % layout.group * kPanelColumns + column) * layout.bits / 8);
+      y[k] = plain(format, panel + (k * kPanelColumns + column) * layout.bits / 8);
     return;
   }
   const bool has_min =
       layout.scale == PanelScale::kHalfMin || layout.scale == PanelScale::kSuperMin;
-  for (int64_t k = 0; k < cols; k += layout.block_weights(), panel += block_stride) {
+  for (int64_t k = 0; k < cols; k += layout.block_weights(), panel += layout.block_bytes()) {
     const uint8_t* scales = panel + layout.groups * layout.code_bytes();
     for (int g = 0; g < layout.groups; ++g) {
       const Scale scale = scale_of(layout, scales, g, column);
@@ -88,10 +86,9 @@ void gather_rows(const PackedLinear& w, const int32_t* rows, int64_t n, float* y
     while (rows[i] >= w.runs()[r].first_row + w.runs()[r].rows) ++r;
     const PanelRun& run = w.runs()[r];
     const int64_t row = rows[i] - run.first_row;
-    const PanelPlace place = panel_place(run, row / kPanelColumns);
-    const auto* panel = reinterpret_cast<const uint8_t*>(w.data()) + place.first;
-    gather_column(run.format, panel, place.stride, static_cast<int>(row % kPanelColumns), w.cols(),
-                  y);
+    const auto* panel = reinterpret_cast<const uint8_t*>(w.data()) + run.offset +
+                        row / kPanelColumns * run.panel_bytes;
+    gather_column(run.format, panel, static_cast<int>(row % kPanelColumns), w.cols(), y);
   }
 }
 

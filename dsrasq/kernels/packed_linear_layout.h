@@ -2,17 +2,15 @@
 
 // Where a packed panel keeps its numbers: shared by the packing and the kernels, not by callers.
 //
-// A panel holds 16 columns for all k, in blocks of `groups` groups of `group` consecutive k:
-//   codes   [groups][group][16]   4-bit: [groups][group / 8][16] words, k % 8 = nibble of the word
-//   kHalf      d f16 [16]                                  w = d * code
-//   kHalfMin   d f16 [16], m f16 [16]                      w = d * code + m
-//   kSuper     s i8 [groups][16], d f16 [16]               w = (d * s) * code
-//   kSuperMin  s, t i8 [groups][2][16], d, e f16 [2][16]   w = (d * s) * code - e * t
-// Up to 3 neighbouring panels share a bundle: block 0 of each, then block 1 of each, and so on, so
-// that reading them side by side is one sequential stream. All products are exact in fp32, so that
-// w is rounded at most once, however it is computed.
+// A panel holds C = 48 columns for all k, in blocks of `groups` groups of `group` consecutive k:
+//   codes   [groups][group][C]   4-bit: [groups][group / 8][C] words, k % 8 = nibble of the word
+//   kHalf      d f16 [C]                                 w = d * code
+//   kHalfMin   d f16 [C], m f16 [C]                      w = d * code + m
+//   kSuper     s i8 [groups][C], d f16 [C]               w = (d * s) * code
+//   kSuperMin  s, t i8 [groups][2][C], d, e f16 [2][C]   w = (d * s) * code - e * t
+// Plain numbers are [k][C]. Reading a panel is one sequential stream. All products are exact in
+// fp32, so that w is rounded at most once, however it is computed.
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 
@@ -20,13 +18,11 @@
 
 namespace dsrasq::kernels {
 
-inline constexpr int kBundlePanels = 3;
-
 enum class PanelScale : uint8_t { kNone, kHalf, kHalfMin, kSuper, kSuperMin };
 
 struct PanelLayout {
   int bits;    ///< of a code
-  int group;   ///< k that share a scale (plain numbers: that share a block)
+  int group;   ///< k that share a scale (plain numbers: 1)
   int groups;  ///< per block
   PanelScale scale;
   bool is_signed_nibble = false;  ///< 4-bit codes stand for -8..7 instead of 0..15
@@ -48,9 +44,9 @@ struct PanelLayout {
 
 constexpr PanelLayout panel_layout(PanelFormat format) {
   switch (format) {
-    case PanelFormat::kF32: return {32, 8, 1, PanelScale::kNone};
-    case PanelFormat::kF16: return {16, 8, 1, PanelScale::kNone};
-    case PanelFormat::kBF16: return {16, 8, 1, PanelScale::kNone};
+    case PanelFormat::kF32: return {32, 1, 1, PanelScale::kNone};
+    case PanelFormat::kF16: return {16, 1, 1, PanelScale::kNone};
+    case PanelFormat::kBF16: return {16, 1, 1, PanelScale::kNone};
     case PanelFormat::kQ8: return {8, 32, 1, PanelScale::kHalf};
     case PanelFormat::kQ8Min: return {8, 32, 1, PanelScale::kHalfMin};
     case PanelFormat::kQ4: return {4, 32, 1, PanelScale::kHalf, true};
@@ -60,22 +56,6 @@ constexpr PanelLayout panel_layout(PanelFormat format) {
     case PanelFormat::kQ6K: return {8, 16, 16, PanelScale::kSuper};
   }
   return {};
-}
-
-/// The largest block, 4416 bytes.
-inline constexpr int kMaxBlockBytes = panel_layout(PanelFormat::kQ5K).block_bytes();
-
-/// Where a panel of a run is: its block b begins at `first + b * stride`.
-struct PanelPlace {
-  int64_t first;   ///< in `PackedLinear::data()`, bytes
-  int64_t stride;  ///< bytes; block_bytes() further lies the next panel of the bundle
-};
-
-inline PanelPlace panel_place(const PanelRun& run, int64_t panel) {
-  const int64_t block_bytes = panel_layout(run.format).block_bytes();
-  const int64_t in_bundle = panel % kBundlePanels, bundle = panel - in_bundle;
-  const int64_t width = std::min<int64_t>(kBundlePanels, run.n_panels - bundle);
-  return {run.offset + bundle * run.panel_bytes + in_bundle * block_bytes, width * block_bytes};
 }
 
 /// IEEE half to float, exact.

@@ -1,4 +1,4 @@
-// Loading: from rows of stored blocks to panels of 16 columns.
+// Loading: from rows of stored blocks to panels of columns.
 
 #include <algorithm>
 #include <cstring>
@@ -13,8 +13,6 @@ namespace {
 
 constexpr char kWhere[] = "kernels.packed_linear";
 constexpr size_t kAlignment = 64;
-// The kernels read bundles as if they were full: at most two panels' blocks past the last one.
-constexpr size_t kOverread = (kBundlePanels - 1) * kMaxBlockBytes;
 
 PanelFormat panel_format(WeightType type) {
   switch (type) {
@@ -142,20 +140,18 @@ void place(const PanelLayout& layout, const Unpacked& in, int column, uint8_t* b
 }
 
 void pack_column(const WeightSource& part, const PanelLayout& layout, int64_t row, int column,
-                 uint8_t* panel, int64_t block_stride) {
+                 uint8_t* panel) {
   const auto [weights, bytes] = weight_block(part.type);
   const int64_t stored = part.row_map ? part.row_map[row] : row;
   const auto* in =
       reinterpret_cast<const uint8_t*>(part.data) + stored * weight_row_bytes(part.type, part.cols);
   if (layout.scale == PanelScale::kNone) {
-    for (int64_t k = 0; k < part.cols; ++k) {
-      const int64_t number = k % layout.group * kPanelColumns + column;
-      std::memcpy(panel + k / layout.group * block_stride + number * bytes, in + k * bytes, bytes);
-    }
+    for (int64_t k = 0; k < part.cols; ++k)
+      std::memcpy(panel + (k * kPanelColumns + column) * bytes, in + k * bytes, bytes);
     return;
   }
   Unpacked block;
-  for (int64_t k = 0; k < part.cols; k += weights, in += bytes, panel += block_stride) {
+  for (int64_t k = 0; k < part.cols; k += weights, in += bytes, panel += layout.block_bytes()) {
     unpack(part.type, in, block);
     place(layout, block, column, panel);
   }
@@ -163,15 +159,14 @@ void pack_column(const WeightSource& part, const PanelLayout& layout, int64_t ro
 
 void pack_panel(const WeightSource& part, const PanelRun& run, int64_t panel, std::byte* data) {
   const PanelLayout layout = panel_layout(run.format);
-  const PanelPlace place = panel_place(run, panel);
-  auto* first = reinterpret_cast<uint8_t*>(data) + place.first;
+  auto* first = reinterpret_cast<uint8_t*>(data) + run.offset + panel * run.panel_bytes;
   const int64_t row = panel * kPanelColumns;
   const int64_t filled = std::min<int64_t>(kPanelColumns, part.rows - row);
-  for (int c = 0; c < filled; ++c) pack_column(part, layout, row + c, c, first, place.stride);
+  for (int c = 0; c < filled; ++c) pack_column(part, layout, row + c, c, first);
 }
 
 void pack_run(const WeightSource& part, const PanelRun& run, std::byte* data) {
-  parallel_for(run.n_panels, 8, [&](int64_t begin, int64_t end) {
+  parallel_for(run.n_panels, 4, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel) pack_panel(part, run, panel, data);
   });
 }
@@ -230,14 +225,14 @@ PackedLinear PackedLinear::pack(std::span<const WeightSource> parts) {
     const PanelLayout layout = panel_layout(run.format);
     run.n_panels = round_up(part.rows, kPanelColumns) / kPanelColumns;
     run.panel_bytes =
-        round_up(part.cols, layout.block_weights()) / layout.block_weights() * layout.block_bytes();
+        round_up(part.cols / layout.block_weights() * layout.block_bytes(), kAlignment);
     w.rows_ += run.rows;
     n_panels += run.n_panels;
-    offset = round_up(offset + run.n_panels * run.panel_bytes, kAlignment);
+    offset += run.n_panels * run.panel_bytes;
     w.runs_.push_back(run);
   }
   w.bytes_ = static_cast<size_t>(offset);
-  w.data_ = RawBuffer(w.bytes_ + kOverread);
+  w.data_ = RawBuffer(w.bytes_);
   for (size_t i = 0; i < parts.size(); ++i) pack_run(parts[i], w.runs_[i], w.data_.data());
   return w;
 }

@@ -151,6 +151,26 @@ std::vector<int32_t> TokenPool::slots_by_position() const {
   return slots;
 }
 
+int64_t TokenPool::gather(int64_t first, int64_t end, std::vector<float>& k,
+                          std::vector<float>& v) const {
+  const int64_t heads = config_.n_kv_heads, dim = config_.head_dim;
+  int64_t n = 0;
+  for (const int32_t slot : slots_by_position()) {
+    if (position_of(slot) < first || position_of(slot) >= end) continue;
+    k.resize(static_cast<size_t>((n + 1) * heads * dim));
+    v.resize(k.size());
+    for (int64_t g = 0; g < heads; ++g) {
+      const int64_t place = g * n_slots() + slot, row = (n * heads + g) * dim;
+      kernels::dequantize_rows(keys_.data() + place * dim, &key_scales_[place], 1, dim,
+                               k.data() + row);
+      kernels::dequantize_rows(values_.data() + place * dim, &value_scales_[place], 1, dim,
+                               v.data() + row);
+    }
+    ++n;
+  }
+  return n;
+}
+
 void TokenPool::restored() {
   n_tokens_ = 0;
   current_page_ = -1;

@@ -4,6 +4,7 @@
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/policy/full_policy.h"
+#include "dsrasq/policy/masked_policy.h"
 #include "dsrasq/policy/sparse_policy.h"
 
 namespace dsrasq::policy {
@@ -89,11 +90,12 @@ int64_t pool_for_budget(size_t bytes, PolicyOptions options, const AttentionShap
 }
 
 std::unique_ptr<Policy> make_policy(const PolicyOptions& asked, const AttentionShape& shape,
-                                    const retriever::Adapter* adapter) {
+                                    const retriever::Adapter* adapter, at::Device device) {
   check_options(asked);
-  if (asked.name == "full") return std::make_unique<FullPolicy>(shape);
   PolicyOptions options = asked;
   options.max_distance = max_distance(asked, shape, adapter);
+  if (!device.is_cpu()) return std::make_unique<MaskedPolicy>(options, shape, adapter, device);
+  if (asked.name == "full") return std::make_unique<FullPolicy>(shape);
   return std::make_unique<SparsePolicy>(
       options, shape, has_pool(options) ? make_selector(options, shape, adapter) : nullptr,
       index_of(options, adapter));

@@ -51,8 +51,10 @@ size_t planned_bytes(const PolicyOptions& options, const AttentionShape& shape,
 int64_t pool_for_budget(size_t bytes, PolicyOptions options, const AttentionShape& shape,
                         const retriever::Adapter* adapter);
 
-/// `adapter` may be null except for `dsrasq`, and must outlive the policy.
+/// `adapter` may be null except for `dsrasq`; it and `shape` must outlive the policy. On the CPU
+/// the policies of fixed size; elsewhere MaskedPolicy, which follows the same rules.
 std::unique_ptr<Policy> make_policy(const PolicyOptions& options, const AttentionShape& shape,
-                                    const retriever::Adapter* adapter);
+                                    const retriever::Adapter* adapter,
+                                    at::Device device = at::kCPU);
 
 }  // namespace dsrasq::policy

@@ -84,7 +84,7 @@ at::Tensor OracleSelector::mass(const SelectionRequest& request, const at::Tenso
   at::Tensor logits = at::where(distance >= max_distance_, far, near);
   logits = ops::softcap(logits, shape_.logit_softcap);
   logits = logits.masked_fill(distance < 0, -std::numeric_limits<float>::infinity());
-  return at::mean(at::softmax(logits, -1), {0, 1});
+  return at::mean(at::softmax(logits, -1), at::IntArrayRef({0, 1}));
 }
 
 void OracleSelector::select(const SelectionRequest& request, Selection& selection) {

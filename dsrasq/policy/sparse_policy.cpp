@@ -31,6 +31,14 @@ memory::PoolConfig pool_config(const PolicyOptions& options, const AttentionShap
           .retention = memory::parse_retention(options.retention)};
 }
 
+// The trained slots of a layer; null where there are none or they are switched off.
+const memory::SlotParameters* slots_of(const PolicyOptions& options,
+                                       const retriever::Adapter* adapter, int64_t layer) {
+  if (adapter == nullptr || options.slots == 0) return nullptr;
+  const auto found = adapter->slots.find(layer);
+  return found == adapter->slots.end() ? nullptr : &found->second;
+}
+
 }  // namespace
 
 SparsePolicy::SparsePolicy(const PolicyOptions& options, const AttentionShape& shape,
@@ -62,6 +70,8 @@ void SparsePolicy::add_layer(int64_t index, const retriever::Adapter* adapter) {
       index_dim = adapter->head_dim;
     }
     layer.pool.emplace(pool_config(options_, shape_, index_dim));
+    if (const auto* slots = slots_of(options_, adapter, index))
+      layer.slots.emplace(*slots, shape_.n_heads, shape_.n_kv_heads, shape_.head_dim);
   }
   layers_.push_back(std::move(layer));
 }
@@ -84,8 +94,21 @@ void SparsePolicy::begin(int64_t n_tokens) {
   n_call_ = n_tokens;
   for (RopeTables& tables : ropes_) tables.now = tables.rope->angles(position_, n_tokens, at::kCPU);
   if (position_ % options_.block != 0) return;
-  for (Layer& layer : layers_)
+  for (Layer& layer : layers_) {
+    if (layer.slots) fold_left_blocks(layer);
     if (layer.pool) layer.pool->evict(position_);
+  }
+}
+
+// Takes into the slots the blocks that have wholly left the window.
+void SparsePolicy::fold_left_blocks(Layer& layer) const {
+  const int64_t n_left = std::max<int64_t>(0, position_ - layer.window) / options_.block;
+  for (int64_t block = layer.slots->n_folds(); block < n_left; ++block) {
+    std::vector<float> k, v;
+    const int64_t n =
+        layer.pool->gather(block * options_.block, (block + 1) * options_.block, k, v);
+    layer.slots->fold(n, k.data(), v.data());
+  }
 }
 
 void SparsePolicy::end() { position_ += n_call_; }
@@ -108,6 +131,9 @@ at::Tensor SparsePolicy::attend(const LayerInput& input) {
   at::Tensor out = at::empty_like(input.q);
   std::vector<float> mass(recording_ && layer.pool ? selection_.slots.size() : 0);
   run_attention(input, layer, q, out, mass);
+  if (layer.slots)
+    layer.slots->read(n_call_, input.q.const_data_ptr<float>(), attention_scale(input.layer),
+                      out.mutable_data_ptr<float>());
   if (layer.pool) {
     if (recording_) record(layer, mass);
     update_retention(layer, rows ? &*rows : nullptr);
@@ -131,23 +157,22 @@ void SparsePolicy::select(const LayerInput& input, Layer& layer, const retriever
 void SparsePolicy::run_attention(const LayerInput& input, const Layer& layer, const at::Tensor& q,
                                  at::Tensor& out, std::vector<float>& mass) const {
   const RopeTables& tables = ropes_[layer.rope];
-  kernels::SparseAttentionParams params{
-      .memory = {.ring = layer.ring.tiles(),
-                 .sink_k = layer.sinks.keys(),
-                 .sink_v = layer.sinks.values(),
-                 .n_sink = layer.n_sinks},
-      .rope = {.cos = tables.distance.cos.const_data_ptr<float>(),
-               .sin = tables.distance.sin.const_data_ptr<float>(),
-               .d_max = static_cast<int32_t>(max_distance_)},
-      .q = q.const_data_ptr<float>(),
-      .q_raw = input.q.const_data_ptr<float>(),
-      .out = out.mutable_data_ptr<float>(),
-      .n = n_call_,
-      .pos0 = position_,
-      .H = static_cast<int32_t>(shape_.n_heads),
-      .window = layer.window,
-      .scale = static_cast<float>(shape_.layers[static_cast<size_t>(input.layer)].scale),
-      .softcap = static_cast<float>(shape_.logit_softcap)};
+  kernels::SparseAttentionParams params{.memory = {.ring = layer.ring.tiles(),
+                                                   .sink_k = layer.sinks.keys(),
+                                                   .sink_v = layer.sinks.values(),
+                                                   .n_sink = layer.n_sinks},
+                                        .rope = {.cos = tables.distance.cos.const_data_ptr<float>(),
+                                                 .sin = tables.distance.sin.const_data_ptr<float>(),
+                                                 .d_max = static_cast<int32_t>(max_distance_)},
+                                        .q = q.const_data_ptr<float>(),
+                                        .q_raw = input.q.const_data_ptr<float>(),
+                                        .out = out.mutable_data_ptr<float>(),
+                                        .n = n_call_,
+                                        .pos0 = position_,
+                                        .H = static_cast<int32_t>(shape_.n_heads),
+                                        .window = layer.window,
+                                        .scale = attention_scale(input.layer),
+                                        .softcap = static_cast<float>(shape_.logit_softcap)};
   if (layer.pool) {
     const memory::TokenPool& pool = *layer.pool;
     params.memory.pool_k = pool.keys();
@@ -239,6 +264,8 @@ size_t SparsePolicy::planned_bytes(const PolicyOptions& options, const Attention
     bytes += memory::TokenPool::planned_bytes(
         pool_config(options, shape, adapter ? adapter->head_dim : 0));
     if (adapter != nullptr) bytes += memory::ProbeSet(adapter->n_heads, adapter->head_dim).bytes();
+    if (const auto* slots = slots_of(options, adapter, i))
+      bytes += memory::SlotCache(*slots, shape.n_heads, shape.n_kv_heads, shape.head_dim).bytes();
   }
   return bytes;
 }
@@ -248,6 +275,7 @@ void SparsePolicy::Layer::visit(Visit&& visit) const {
   ring.visit(visit);
   sinks.visit(visit);
   if (pool) pool->visit(visit);
+  if (slots) slots->visit(visit);
   probes.visit(visit);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dsrasq/memory/probe_set.h"
+#include "dsrasq/memory/slot_cache.h"
 #include "dsrasq/memory/token_pool.h"
 #include "dsrasq/memory/window_ring.h"
 #include "dsrasq/policy/factory.h"
@@ -53,6 +54,7 @@ class SparsePolicy final : public Policy {
     memory::WindowRing ring;
     memory::Sinks sinks;
     std::optional<memory::TokenPool> pool;
+    std::optional<memory::SlotCache> slots;
     std::optional<retriever::Indexer> indexer;
     memory::ProbeSet probes;
     size_t rope = 0;  ///< which of `ropes_`
@@ -69,10 +71,14 @@ class SparsePolicy final : public Policy {
 
   void add_layer(int64_t index, const retriever::Adapter* adapter);
   size_t rope_of(const ops::Rope& rope);
+  void fold_left_blocks(Layer& layer) const;
   void select(const LayerInput& input, Layer& layer, const retriever::IndexRows* rows);
   void run_attention(const LayerInput& input, const Layer& layer, const at::Tensor& q,
                      at::Tensor& out, std::vector<float>& mass) const;
   void update_retention(Layer& layer, const retriever::IndexRows* rows);
+  float attention_scale(int64_t layer) const {
+    return static_cast<float>(shape_.layers[static_cast<size_t>(layer)].scale);
+  }
   void record(const Layer& layer, const std::vector<float>& mass);
 
   PolicyOptions options_;

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "dsrasq/memory/slot_cache.h"
+
 namespace dsrasq::retriever {
 
 /// The parameters of one indexer (design 4): a light two-sided attention over the memory.
@@ -41,11 +43,13 @@ struct Adapter {
   std::string base_fingerprint;  ///< checkpoint::Checkpoint::fingerprint() of the model it is for
   std::string base_name;
   int64_t n_embd = 0;
-  int64_t n_heads = 4;    ///< n_h
-  int64_t head_dim = 32;  ///< d_i
-  int64_t d_max = 0;      ///< longest distance that RoPE sees
+  int64_t n_heads = 4;                            ///< n_h
+  int64_t head_dim = 32;                          ///< d_i
+  int64_t d_max = 0;                              ///< longest distance that RoPE sees
   std::map<int64_t, IndexerParameters> indexers;  ///< by retriever layer
-  std::string record;                             ///< JSON: how it was trained
+  /// By layer; empty until the compressive cache is trained. In the file: `slots.LAYER.NAME`, fp32.
+  std::map<int64_t, memory::SlotParameters> slots;
+  std::string record;  ///< JSON: how it was trained
 
   /// Throws kBadInput naming the file and what is missing or has another shape or a NaN.
   static Adapter load(const std::filesystem::path& path);

@@ -80,7 +80,7 @@ std::unique_ptr<policy::Policy> Engine::make_policy(const policy::PolicyOptions&
   DSRASQ_CHECK(options.name != "dsrasq" || adapter() != nullptr, kInvalidArgument, kWhere,
                "--policy dsrasq needs an adapter trained for ", options_.model, " (fingerprint ",
                fingerprint_, "); train one with `dsrasq train retriever` or choose another policy");
-  return policy::make_policy(options, model_->shape(), adapter());
+  return policy::make_policy(options, model_->shape(), adapter(), model_->device());
 }
 
 }  // namespace dsrasq::session

@@ -107,8 +107,7 @@ void AddedTokens::split(std::string_view text, bool is_normalized, bool parse_sp
     const AddedToken& token = tokens_[static_cast<size_t>(found->value)];
     if (token.is_special && !parse_special) continue;
     if (token.single_word && !stands_alone(text, found->begin, found->end)) continue;
-    const size_t begin =
-        token.strips_left ? strip_left(text, found->begin, covered) : found->begin;
+    const size_t begin = token.strips_left ? strip_left(text, found->begin, covered) : found->begin;
     const size_t end = token.strips_right ? strip_right(text, found->end) : found->end;
     if (covered < begin) emit(covered, begin, -1);
     emit(begin, end, token.id);

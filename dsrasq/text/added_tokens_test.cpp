@@ -52,8 +52,11 @@ TEST(AddedTokensTest, StrippingTokensTakeTheSpacesBesideThem) {
 TEST(AddedTokensTest, SingleWordsStandAlone) {
   AddedToken word = token(1, "ab");
   word.single_word = true;
-  EXPECT_EQ(split({word}, "ab abc xab (ab) \xC3\xA9" "ab ab_ ab"),
-            "[ab] abc xab (|[ab]) \xC3\xA9" "ab ab_ |[ab]");
+  EXPECT_EQ(split({word},
+                  "ab abc xab (ab) \xC3\xA9"
+                  "ab ab_ ab"),
+            "[ab] abc xab (|[ab]) \xC3\xA9"
+            "ab ab_ |[ab]");
 }
 
 }  // namespace

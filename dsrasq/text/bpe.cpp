@@ -146,9 +146,7 @@ bool Bpe::push_fallback(std::string_view word, uint32_t begin, uint32_t end,
 
 void Bpe::push_candidate(int32_t left, int32_t right, BpeWorkspace& workspace) const {
   if (left < 0 || right < 0) return;
-  const auto id_at = [&](int32_t i) {
-    return workspace.symbols_[static_cast<size_t>(i)].piece.id;
-  };
+  const auto id_at = [&](int32_t i) { return workspace.symbols_[static_cast<size_t>(i)].piece.id; };
   if (const Merge* merge = merges.find(id_at(left), id_at(right))) {
     workspace.heap_.push_back({merge->rank, static_cast<uint32_t>(left), merge->id});
     std::push_heap(workspace.heap_.begin(), workspace.heap_.end());

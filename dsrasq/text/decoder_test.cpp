@@ -33,8 +33,12 @@ TEST(DecoderTest, BytesOfACharacterWaitForTheRest) {
 }
 
 TEST(DecoderTest, ByteTokensAreJoinedAndEachIsReplacedWhenTheRunIsNoText) {
-  EXPECT_EQ(decoded(pieces(), {"a", "<0xC3>", "<0xA9>", "b"}), "a|||\xC3\xA9" "b|");
-  EXPECT_EQ(decoded(pieces(), {"<0xC3>", "<0xC3>", "b"}), "||\xEF\xBF\xBD\xEF\xBF\xBD" "b|");
+  EXPECT_EQ(decoded(pieces(), {"a", "<0xC3>", "<0xA9>", "b"}),
+            "a|||\xC3\xA9"
+            "b|");
+  EXPECT_EQ(decoded(pieces(), {"<0xC3>", "<0xC3>", "b"}),
+            "||\xEF\xBF\xBD\xEF\xBF\xBD"
+            "b|");
   EXPECT_EQ(decoded(pieces(), {"<0xC3>"}), "|\xEF\xBF\xBD");
   EXPECT_EQ(decoded(pieces(), {"<0xZZ>", "<0x41"}), "<0xZZ>|<0x41|");
 }

@@ -14,22 +14,24 @@ struct Range {
   char32_t first, last;
 };
 const std::vector<Range> kRanges = {
-    {0x20, 0x7E},       {0xA0, 0x24F},      {0x370, 0x52F},     {0x590, 0x6FF},     {0x900, 0xBFF},
-    {0xE00, 0xE7F},     {0x1100, 0x11FF},   {0x2000, 0x206F},   {0x2070, 0x218F},   {0x2190, 0x27BF},
-    {0x3000, 0x30FF},   {0x4E00, 0x9FFF},   {0xAC00, 0xD7A3},   {0xFB00, 0xFDFF},   {0xFE00, 0xFFEF},
-    {0x1F300, 0x1FAFF}, {0x1D400, 0x1D7FF}, {0x00, 0x1F},       {0x80, 0x9F},       {0xE0000, 0xE007F},
+    {0x20, 0x7E},       {0xA0, 0x24F},      {0x370, 0x52F},   {0x590, 0x6FF},   {0x900, 0xBFF},
+    {0xE00, 0xE7F},     {0x1100, 0x11FF},   {0x2000, 0x206F}, {0x2070, 0x218F}, {0x2190, 0x27BF},
+    {0x3000, 0x30FF},   {0x4E00, 0x9FFF},   {0xAC00, 0xD7A3}, {0xFB00, 0xFDFF}, {0xFE00, 0xFFEF},
+    {0x1F300, 0x1FAFF}, {0x1D400, 0x1D7FF}, {0x00, 0x1F},     {0x80, 0x9F},     {0xE0000, 0xE007F},
     {0xE000, 0xF8FF}};
 const std::vector<std::string> kSpaces = {
-    " ",        "\n",           "\t",       "\r\n",         "\xC2\xA0", "\xE3\x80\x80",
-    "\xE2\x80\x83", "\xC2\x85", "\xE1\xA0\x8E", "\xE2\x80\x8B"};
-const std::vector<std::string> kTails = {"'s", "'S", "'t", "'re", "'RE", "'Ve", "'m", "'ll",
-                                         "'lL", "'D", "'\xC5\xBF", "'", "'x", "''s"};
+    " ",        "\n",           "\t",          "\r\n", "\xC2\xA0", "\xE3\x80\x80", "\xE2\x80\x83",
+    "\xC2\x85", "\xE1\xA0\x8E", "\xE2\x80\x8B"};
+const std::vector<std::string> kTails = {"'s",  "'S",  "'t", "'re",       "'RE", "'Ve", "'m",
+                                         "'ll", "'lL", "'D", "'\xC5\xBF", "'",   "'x",  "''s"};
 const std::vector<std::string> kSpecials = {
-    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|begin_of_text|>", "<|eot_id|>", "<bos>",
-    "<eos>", "<unk>", "<s>", "</s>", "<start_of_turn>", "<h1>", "</h1>", "<table>",
-    "\xE2\x96\x81", "\xE2\x96\x81\xE2\x96\x81", "<0x41>", "<mask>", " <mask> ", "  <left>  ",
-    "  <right>  ", "<whole>", "a<whole>", "<whole> b", "NorM\xC3\x89", "\t\t", "<|im_",
-    "<<bos>>"};
+    "<|im_start|>", "<|im_end|>", "<|endoftext|>",   "<|begin_of_text|>",
+    "<|eot_id|>",   "<bos>",      "<eos>",           "<unk>",
+    "<s>",          "</s>",       "<start_of_turn>", "<h1>",
+    "</h1>",        "<table>",    "\xE2\x96\x81",    "\xE2\x96\x81\xE2\x96\x81",
+    "<0x41>",       "<mask>",     " <mask> ",        "  <left>  ",
+    "  <right>  ",  "<whole>",    "a<whole>",        "<whole> b",
+    "NorM\xC3\x89", "\t\t",       "<|im_",           "<<bos>>"};
 
 const std::vector<std::string>& seeds() {
   static const std::vector<std::string> all = [] {

@@ -34,8 +34,7 @@ class GoldenRng {
 template <class Values>
 uint64_t golden_hash(const Values& values) {
   uint64_t state = 0xCBF29CE484222325ull;
-  for (const auto value : values)
-    state = (state ^ static_cast<uint64_t>(value)) * 0x100000001B3ull;
+  for (const auto value : values) state = (state ^ static_cast<uint64_t>(value)) * 0x100000001B3ull;
   return state;
 }
 

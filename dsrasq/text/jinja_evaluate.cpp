@@ -93,7 +93,9 @@ Value Interpreter::evaluate_concat(const Expr& expr) {
   std::string text;
   for (const Value& part : evaluate_all(expr.args)) {
     at_ = &expr;
-    text += to_text(runtime_.work, part);
+    const std::string more = to_text(runtime_.work, part);
+    runtime_.work.charge_text(text, more.size());
+    text += more;
   }
   return Value(std::move(text));
 }

@@ -33,7 +33,9 @@ Value case_filter(Runtime& runtime, const Value& input, const Arguments& argumen
 
 Value trim_filter(Runtime& runtime, const Value& input, const Arguments& arguments) {
   const auto chars = string_if(bind(arguments, {"chars"})[0]);
-  return Value(strip(to_text(runtime.work, input), chars, true, true));
+  const std::string text = to_text(runtime.work, input);
+  runtime.work.charge_search(text.size(), chars.value_or("").size());
+  return Value(strip(text, chars, true, true));
 }
 
 Value string_filter(Runtime& runtime, const Value& input, const Arguments& arguments) {
@@ -59,7 +61,7 @@ Value indent_filter(Runtime& runtime, const Value& input, const Arguments& argum
   for (const std::string_view line : split_lines(text, false)) {
     const bool is_indented =
         is_first ? bool_or(bound[1], false) : bool_or(bound[2], false) || !line.empty();
-    runtime.work.charge(line.size() + margin.size() + 1);
+    runtime.work.charge_text(out, line.size() + margin.size() + 1);
     if (!is_first) out += '\n';
     if (is_indented) out += margin;
     out += line;

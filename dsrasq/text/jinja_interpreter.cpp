@@ -10,7 +10,6 @@
 namespace dsrasq::text::jinja {
 namespace {
 
-constexpr size_t kMaxOutputBytes = 64 << 20;
 constexpr int64_t kMaxIterations = 1'000'000;
 constexpr size_t kMaxMacros = 10'000;
 
@@ -138,10 +137,7 @@ Interpreter::Flow Interpreter::run_for_body(const Stmt& stmt, const std::shared_
 }
 
 void Interpreter::write(std::string_view text) {
-  if (out_->size() + text.size() > kMaxOutputBytes) {
-    fail("the output is longer than ", kMaxOutputBytes >> 20, " MiB");
-  }
-  runtime_.work.charge(text.size());
+  runtime_.work.charge_text(*out_, text.size());
   *out_ += text;
 }
 

@@ -75,7 +75,7 @@ class JsonWriter {
   }
 
   void put(std::string_view text) {
-    work_.charge(text.size() + Work::kPerStep);
+    work_.charge_text(out_, text.size());
     out_ += text;
   }
 
@@ -135,7 +135,7 @@ class JsonWriter {
 
   void write_string(std::string_view text) {
     constexpr std::string_view kSpecial = "\"\\\n\r\t\b\f", kLetters = "\"\\nrtbf";
-    work_.charge(2 * text.size() + 2);
+    work_.charge_text(out_, 2 * text.size() + 2);
     out_ += '"';
     for (size_t at = 0; at < text.size();) {
       const CodePoint found = read_code_point(text, at);

@@ -20,17 +20,17 @@ Value make_strings(Work& work, SequenceKind kind, const std::vector<std::string_
 template <bool kLeft, bool kRight>
 Value strip_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto chars = string_if(bind(arguments, {"chars"})[0]);
-  runtime.work.charge(self.as_string().size());
+  runtime.work.charge_search(self.as_string().size(), chars.value_or("").size());
   return Value(strip(self.as_string(), chars, kLeft, kRight));
 }
 
 template <bool kFromRight>
 Value split_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto bound = bind(arguments, {"sep", "maxsplit"});
-  runtime.work.charge(self.as_string().size());
-  return make_strings(
-      runtime.work, SequenceKind::kList,
-      split(self.as_string(), string_if(bound[0]), int_or(bound[1], -1), kFromRight));
+  const auto separator = string_if(bound[0]);
+  runtime.work.charge_search(self.as_string().size(), separator.value_or("").size());
+  return make_strings(runtime.work, SequenceKind::kList,
+                      split(self.as_string(), separator, int_or(bound[1], -1), kFromRight));
 }
 
 Value splitlines_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
@@ -43,7 +43,7 @@ Value splitlines_method(Runtime& runtime, const Value& self, const Arguments& ar
 template <bool kFromRight>
 Value partition_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto separator = string_if(bind(arguments, {"sep"}, 1)[0]);
-  runtime.work.charge(self.as_string().size());
+  runtime.work.charge_search(self.as_string().size(), separator.value_or("").size());
   const auto parts = split(self.as_string(), separator.value_or(""), 1, kFromRight);
   const bool is_found = parts.size() == 2;
   const std::string_view whole = parts[0];
@@ -102,8 +102,8 @@ template <bool kFromRight>
 Value find_method(Runtime& runtime, const Value& self, const Arguments& arguments) {
   const auto part = string_if(bind(arguments, {"sub"}, 1)[0]).value_or("");
   const std::string& text = self.as_string();
-  runtime.work.charge(text.size());
-  const size_t at = kFromRight ? text.rfind(part) : text.find(part);
+  runtime.work.charge_search(text.size(), kFromRight ? part.size() : 0);
+  const size_t at = kFromRight ? text.rfind(part) : find_text(text, part, 0);
   if (at == std::string::npos) return Value(int64_t{-1});
   return Value(n_characters(runtime.work, std::string_view(text).substr(0, at)));
 }
@@ -122,7 +122,9 @@ Value count_method(Runtime& runtime, const Value& self, const Arguments& argumen
   if (wanted.empty()) return Value(n_characters(runtime.work, text) + 1);
   runtime.work.charge(text.size());
   int64_t n = 0;
-  for (size_t at = 0; (at = text.find(wanted, at)) != std::string::npos; at += wanted.size()) ++n;
+  for (size_t at = 0; (at = find_text(text, wanted, at)) != std::string::npos; ++n) {
+    at += wanted.size();
+  }
   return Value(n);
 }
 
@@ -140,7 +142,7 @@ Value join_method(Runtime& runtime, const Value& self, const Arguments& argument
   bool is_first = true;
   for (const Value& item : iterate(runtime.work, *bind(arguments, {"iterable"}, 1)[0])) {
     if (!item.is(Kind::kString)) fail("wants strings to join, not ", type_name(item));
-    runtime.work.charge(self.as_string().size() + item.as_string().size());
+    runtime.work.charge_text(out, self.as_string().size() + item.as_string().size());
     if (!is_first) out += self.as_string();
     out += item.as_string();
     is_first = false;

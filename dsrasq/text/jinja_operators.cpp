@@ -87,8 +87,8 @@ Value repeat(Work& work, const Value& value, int64_t count) {
     fail("the result is too large");
   const size_t n_times = size == 0 ? 0 : static_cast<size_t>(count);
   if (value.is(Kind::kString)) {
-    work.charge(size * n_times);
     std::string text;
+    work.charge_text(text, size * n_times);
     for (size_t i = 0; i < n_times; ++i) text += value.as_string();
     return Value(std::move(text));
   }
@@ -107,7 +107,8 @@ bool is_row(const Value& value) {
 
 Value join(Work& work, const Value& a, const Value& b) {
   if (a.is(Kind::kString)) {
-    work.charge(a.as_string().size() + b.as_string().size());
+    work.charge_text(a.as_string(), b.as_string().size());
+    work.charge(a.as_string().size());
     return Value(a.as_string() + b.as_string());
   }
   std::vector<Value> items = iterate(work, a);

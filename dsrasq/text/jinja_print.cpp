@@ -35,7 +35,7 @@ class Printer {
 
  private:
   void put(std::string_view text) {
-    work_.charge(text.size() + Work::kPerStep);
+    work_.charge_text(out_, text.size());
     out_ += text;
   }
 

@@ -3,6 +3,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "dsrasq/text/char_class.h"
 #include "dsrasq/text/utf8.h"
@@ -122,6 +123,13 @@ int64_t n_characters(Work& work, std::string_view text) {
   return n;
 }
 
+size_t find_text(std::string_view text, std::string_view part, size_t from) {
+  if (part.empty()) return from;
+  const void* found = ::memmem(text.data() + from, text.size() - from, part.data(), part.size());
+  if (found == nullptr) return std::string_view::npos;
+  return static_cast<size_t>(static_cast<const char*>(found) - text.data());
+}
+
 std::string_view substring(std::string_view text, size_t begin, size_t end) {
   size_t at = 0;
   const auto skip = [&](size_t n) {
@@ -153,7 +161,7 @@ std::vector<std::string_view> split(std::string_view text,
   if (separator->empty()) fail("empty separator");
   std::vector<std::string_view> parts;
   while (max_cuts-- != 0) {
-    const size_t at = from_right ? text.rfind(*separator) : text.find(*separator);
+    const size_t at = from_right ? text.rfind(*separator) : find_text(text, *separator, 0);
     if (at == std::string_view::npos) break;
     const std::string_view before = text.substr(0, at);
     const std::string_view after = text.substr(at + separator->size());
@@ -186,12 +194,12 @@ std::string replace(Work& work, std::string_view text, std::string_view old, std
   std::string out;
   size_t at = 0;
   const auto put = [&](std::string_view part) {
-    work.charge(part.size() + 1);
+    work.charge_text(out, part.size());
     out += part;
   };
   work.charge(text.size());
   while (max_count-- != 0) {
-    const size_t found = text.find(old, at);
+    const size_t found = find_text(text, old, at);
     if (found == std::string_view::npos) break;
     put(text.substr(at, found - at));
     put(by);

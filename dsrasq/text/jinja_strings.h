@@ -19,6 +19,9 @@ bool is_space(char32_t value);
 std::vector<std::string_view> characters(Work& work, std::string_view text);
 int64_t n_characters(Work& work, std::string_view text);
 
+/// `text.find(part, from)` in time that does not grow with their product.
+size_t find_text(std::string_view text, std::string_view part, size_t from);
+
 /// Characters `begin` to before `end`, which may lie behind the text's own end.
 std::string_view substring(std::string_view text, size_t begin, size_t end);
 

@@ -226,7 +226,7 @@ bool contains(Work& work, const Value& container, const Value& item) {
       fail("'in' a string wants a string, not ", type_name(item));
     }
     work.charge(container.as_string().size() + item.as_string().size());
-    return container.as_string().find(item.as_string()) != std::string::npos;
+    return find_text(container.as_string(), item.as_string(), 0) != std::string::npos;
   }
   if (container.is(Kind::kDict)) {
     if (!is_hashable(item)) fail("unhashable type: '", type_name(item), "'");

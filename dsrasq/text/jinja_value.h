@@ -33,12 +33,23 @@ template <class... Parts>
 class Work {
  public:
   static constexpr uint64_t kUnits = 1ull << 29;
+  static constexpr size_t kMaxTextBytes = 64 << 20;
   static constexpr uint64_t kPerItem = 32;  ///< for an element of a container
   static constexpr uint64_t kPerStep = 16;  ///< for looking at one value
 
   void charge(uint64_t units) {
     if (units > left_) fail("the template needs too much work or memory");
     left_ -= units;
+  }
+  /// For adding `n_bytes` to a text.
+  void charge_text(const std::string& text, size_t n_bytes) {
+    if (text.size() + n_bytes > kMaxTextBytes) fail("a text is longer than 64 MiB");
+    charge(n_bytes + kPerStep);
+  }
+  /// For looking through a text in a way that may take `part` long at each place.
+  void charge_search(size_t text, size_t part) {
+    constexpr uint64_t kBytesPerUnit = 32;  // that a search compares in the time of one unit
+    charge(text < kUnits && part < kUnits ? text + text * part / kBytesPerUnit : kUnits + 1);
   }
   void charge_items(uint64_t n_items) { charge(n_items < kUnits ? n_items * kPerItem : kUnits); }
 

@@ -87,9 +87,7 @@ int64_t JsonView::integer(int64_t least, int64_t most) const {
   return value_->get<int64_t>();
 }
 
-std::string JsonView::place() const {
-  return path_.empty() ? file_ : file_ + ": " + path_;
-}
+std::string JsonView::place() const { return path_.empty() ? file_ : file_ + ": " + path_; }
 
 void JsonView::fail(std::string_view what) const {
   throw Error(ErrorCode::kBadInput, kWhere, concat(place(), ' ', what));

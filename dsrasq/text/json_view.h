@@ -17,7 +17,8 @@ nlohmann::json parse_json(const std::string& text, std::string_view file);
 /// Refers to a value that must outlive it. What is not as asked throws kBadInput.
 class JsonView {
  public:
-  JsonView(const nlohmann::json& value, std::string file) : value_(&value), file_(std::move(file)) {}
+  JsonView(const nlohmann::json& value, std::string file)
+      : value_(&value), file_(std::move(file)) {}
 
   /// The member `key` of an object; nothing when it is absent or null, or this is no object.
   std::optional<JsonView> find(const char* key) const;

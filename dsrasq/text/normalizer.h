@@ -24,8 +24,7 @@ struct Prepend {
   std::string text;
 };
 struct Lowercase {};
-using NormalizerStep =
-    std::variant<UnicodeForm, ReplaceLiteral, ReplaceRegex, Prepend, Lowercase>;
+using NormalizerStep = std::variant<UnicodeForm, ReplaceLiteral, ReplaceRegex, Prepend, Lowercase>;
 
 struct Normalizer {
   std::vector<NormalizerStep> steps;

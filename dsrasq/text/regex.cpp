@@ -110,8 +110,8 @@ Regex& Regex::operator=(Regex&&) noexcept = default;
 void Regex::find_all(std::string_view text, uint32_t offset, std::vector<Match>& out) const {
   thread_local const MatchState state;
   const auto emit = [&](size_t begin, size_t end, bool is_match) {
-    out.push_back({{offset + static_cast<uint32_t>(begin), offset + static_cast<uint32_t>(end)},
-                   is_match});
+    out.push_back(
+        {{offset + static_cast<uint32_t>(begin), offset + static_cast<uint32_t>(end)}, is_match});
   };
   size_t covered = 0;
   size_t from = 0;
@@ -121,8 +121,8 @@ void Regex::find_all(std::string_view text, uint32_t offset, std::vector<Match>&
         pcre2_match(code_->code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from,
                     PCRE2_NO_UTF_CHECK, state.data.get(), state.context.get());
     if (found == PCRE2_ERROR_NOMATCH) break;
-    DSRASQ_CHECK(found >= 0, kBadInput, kWhere, "the pattern gives up on this text: ",
-                 reason_of(found));
+    DSRASQ_CHECK(found >= 0, kBadInput, kWhere,
+                 "the pattern gives up on this text: ", reason_of(found));
     const size_t* where = pcre2_get_ovector_pointer(state.data.get());
     const size_t begin = std::max(where[0], covered);  // \K may move it back
     const size_t end = std::max(where[1], begin);
@@ -142,8 +142,8 @@ void Regex::find_all(std::string_view text, uint32_t offset, std::vector<Match>&
 void find_all_literal(std::string_view literal, std::string_view text, uint32_t offset,
                       std::vector<Match>& out) {
   const auto emit = [&](size_t begin, size_t end, bool is_match) {
-    out.push_back({{offset + static_cast<uint32_t>(begin), offset + static_cast<uint32_t>(end)},
-                   is_match});
+    out.push_back(
+        {{offset + static_cast<uint32_t>(begin), offset + static_cast<uint32_t>(end)}, is_match});
   };
   size_t covered = 0;
   while (!literal.empty()) {

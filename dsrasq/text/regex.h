@@ -1,6 +1,7 @@
 #pragma once
 
-// Regular expressions of tokenizer.json files (PCRE2, Unicode), and what a pattern leaves of a text.
+// Regular expressions of tokenizer.json files (PCRE2, Unicode), and what a pattern leaves of a
+// text.
 
 #include <cstdint>
 #include <memory>

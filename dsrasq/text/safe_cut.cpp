@@ -81,7 +81,8 @@ bool is_compatibility_form(const NormalizerStep& step) {
 
 }  // namespace
 
-SafeCut::SafeCut(const TokenizerSpec& spec, const std::vector<AddedToken>& added_tokens) {
+SafeCut::SafeCut(const TokenizerSpec& spec, const std::vector<AddedToken>& added_tokens,
+                 const std::vector<std::string>& added_contents) {
   const auto& normalizer = spec.normalizer.steps;
   const auto& pre_tokenizer = spec.pre_tokenizer.steps;
   const IsLocal rule{std::any_of(normalizer.begin(), normalizer.end(), replaces_spaces)};
@@ -89,12 +90,14 @@ SafeCut::SafeCut(const TokenizerSpec& spec, const std::vector<AddedToken>& added
   before_space_ = std::all_of(normalizer.begin(), normalizer.end(), is_local) &&
                   std::all_of(pre_tokenizer.begin(), pre_tokenizer.end(), is_local);
   // A compatibility form may turn what follows the newline into a space.
-  after_newline_ = before_space_ &&
-                   std::none_of(normalizer.begin(), normalizer.end(), is_compatibility_form);
-  for (const AddedToken& token : added_tokens) {
-    const bool looks_around = token.single_word || token.strips_left || token.strips_right;
-    if (looks_around || has_letter_then_space(token.content)) before_space_ = false;
-    if (looks_around || has_newline_then_more(token.content)) after_newline_ = false;
+  after_newline_ =
+      before_space_ && std::none_of(normalizer.begin(), normalizer.end(), is_compatibility_form);
+  for (const AddedToken& token : added_tokens)
+    if (token.single_word || token.strips_left || token.strips_right)
+      before_space_ = after_newline_ = false;
+  for (const std::string& content : added_contents) {
+    if (has_letter_then_space(content)) before_space_ = false;
+    if (has_newline_then_more(content)) after_newline_ = false;
   }
   if (always_cuts(spec.pre_tokenizer)) return;
   if (may_fuse(spec.bpe)) before_space_ = after_newline_ = false;

@@ -4,7 +4,9 @@
 // whole.
 
 #include <cstddef>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "dsrasq/text/tokenizer_spec.h"
 
@@ -15,7 +17,9 @@ namespace dsrasq::text {
 /// the tokenizer; with an unknown pattern, or tokens that look at their neighbours, none is.
 class SafeCut {
  public:
-  SafeCut(const TokenizerSpec& spec, const std::vector<AddedToken>& added_tokens);
+  /// `added_contents`: what the added tokens are looked for as.
+  SafeCut(const TokenizerSpec& spec, const std::vector<AddedToken>& added_tokens,
+          const std::vector<std::string>& added_contents);
 
   /// The first safe place at or behind `from`; the text's end when there is none.
   size_t first(std::string_view text, size_t from) const;

@@ -1,7 +1,7 @@
 #pragma once
 
-// Cuts a text that is one word to BPE, as with SentencePiece-style models, where no merge can cross:
-// the parts have the same tokens as the whole, and are short enough to be remembered.
+// Cuts a text that is one word to BPE, as with SentencePiece-style models, where no merge can
+// cross: the parts have the same tokens as the whole, and are short enough to be remembered.
 
 #include <array>
 #include <string_view>

@@ -51,7 +51,8 @@ TEST_P(SplitPatternTest, TheHandWrittenFormMatchesLikeTheRegularExpression) {
 
 // All texts of up to six of the characters that the patterns tell apart.
 TEST_P(SplitPatternTest, ShortTextsToo) {
-  const std::vector<std::string> parts = {"a", "5", " ", "\n", "'", "s", ".", "\t", "\xC3\xA9", "L"};
+  const std::vector<std::string> parts = {"a", "5", " ",  "\n",       "'",
+                                          "s", ".", "\t", "\xC3\xA9", "L"};
   GoldenRng rng(1);
   for (int i = 0; i < 30000; ++i) {
     std::string text;
@@ -60,18 +61,17 @@ TEST_P(SplitPatternTest, ShortTextsToo) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, SplitPatternTest,
-    testing::Values(Pattern{"gpt2", kGpt2Pattern, gpt2_match_end},
-                    Pattern{"llama3", kLlama3Pattern,
-                            [](std::string_view text, uint32_t at) {
-                              return llama3_match_end(text, at, 3);
-                            }},
-                    Pattern{"qwen2", kQwen2Pattern,
-                            [](std::string_view text, uint32_t at) {
-                              return llama3_match_end(text, at, 1);
-                            }}),
-    [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, SplitPatternTest,
+                         testing::Values(Pattern{"gpt2", kGpt2Pattern, gpt2_match_end},
+                                         Pattern{"llama3", kLlama3Pattern,
+                                                 [](std::string_view text, uint32_t at) {
+                                                   return llama3_match_end(text, at, 3);
+                                                 }},
+                                         Pattern{"qwen2", kQwen2Pattern,
+                                                 [](std::string_view text, uint32_t at) {
+                                                   return llama3_match_end(text, at, 1);
+                                                 }}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace dsrasq::text

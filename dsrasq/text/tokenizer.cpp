@@ -21,9 +21,9 @@ constexpr const char* kWhere = "text.tokenizer";
 constexpr size_t kPartBytes = 1 << 16;
 
 // Special tokens that end a text or a turn in one of the model families, beside eos.
-constexpr std::string_view kEndTokens[] = {
-    "</s>",          "<eos>",         "<end_of_turn>", "<|im_end|>",     "<|endoftext|>",
-    "<|eot_id|>",    "<|eom_id|>",    "<|end|>",       "<|end_of_text|>"};
+constexpr std::string_view kEndTokens[] = {"</s>",       "<eos>",         "<end_of_turn>",
+                                           "<|im_end|>", "<|endoftext|>", "<|eot_id|>",
+                                           "<|eom_id|>", "<|end|>",       "<|end_of_text|>"};
 
 struct Workspace {
   BpeWorkspace bpe;
@@ -48,7 +48,7 @@ class Tokenizer::Impl {
       : spec(std::move(spec_in)),
         decoded_contents(normalized_contents(spec)),
         added(std::move(spec.added_tokens), decoded_contents),
-        cut(spec, added.all()),
+        cut(spec, added.all(), decoded_contents),
         space_cutter_(spec.bpe.vocab) {
     for (const std::string_view text : kEndTokens) {
       const AddedToken* token = added.find(added.find(text));
@@ -90,7 +90,7 @@ class Tokenizer::Impl {
   }
 
   TokenizerSpec spec;
-  std::vector<std::string> decoded_contents;  // of the added tokens
+  std::vector<std::string> decoded_contents;  // of the added tokens, normalised where they are
   AddedTokens added;
   SafeCut cut;
   std::unordered_set<int32_t> ends;
@@ -140,9 +140,8 @@ class Tokenizer::Impl {
     const std::string_view all = text.text();
     for (const ByteRange word : workspace.words) {
       for (size_t at = word.begin; at < word.end;) {
-        const size_t end = spec.bpe.is_byte_level
-                               ? word.end
-                               : space_cutter_.part_end(all.substr(0, word.end), at);
+        const size_t end =
+            spec.bpe.is_byte_level ? word.end : space_cutter_.part_end(all.substr(0, word.end), at);
         workspace.pieces.clear();
         spec.bpe.encode(all.substr(at, end - at), workspace.bpe, workspace.pieces);
         for (const Piece& piece : workspace.pieces) {
@@ -163,6 +162,8 @@ class Tokenizer::Impl {
     return workspace;
   }
   void give_back(std::unique_ptr<Workspace> workspace) const {
+    // One that a text without safe cuts has made large is not kept.
+    if (workspace->words.capacity() > kPartBytes) return;
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(workspace));
   }
@@ -264,7 +265,8 @@ struct StreamingDecoder::State {
 };
 
 StreamingDecoder::StreamingDecoder(const Tokenizer& tokenizer, bool skip_special)
-    : state_(new State{*tokenizer.impl_, skip_special, DecodeState(tokenizer.impl_->spec.decoder)}) {}
+    : state_(
+          new State{*tokenizer.impl_, skip_special, DecodeState(tokenizer.impl_->spec.decoder)}) {}
 StreamingDecoder::~StreamingDecoder() = default;
 
 std::string StreamingDecoder::push(int32_t id) {

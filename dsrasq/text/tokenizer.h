@@ -1,7 +1,8 @@
 #pragma once
 
-// Tokenizers: byte-level BPE (GPT-2, SmolLM2, Llama 3, Qwen 2) and SentencePiece-style BPE (Llama 2,
-// Mistral, Gemma), from a GGUF file or a Hugging Face folder. Same ids as Hugging Face `tokenizers`.
+// Tokenizers: byte-level BPE (GPT-2, SmolLM2, Llama 3, Qwen 2) and SentencePiece-style BPE (Llama
+// 2, Mistral, Gemma), from a GGUF file or a Hugging Face folder. Same ids as Hugging Face
+// `tokenizers`.
 
 #include <cstdint>
 #include <filesystem>

@@ -12,13 +12,11 @@
 namespace dsrasq::text {
 namespace {
 
-constexpr const char* kFiles[] = {"tests/golden/tokenizers/gpt2.json",
-                                  "tests/golden/tokenizers/llama3.json",
-                                  "tests/golden/tokenizers/qwen2.json",
-                                  "tests/golden/tokenizers/tekken.json",
-                                  "tests/golden/tokenizers/gemma.json",
-                                  "models/SmolLM2-135M-Instruct.Q4_1.gguf",
-                                  "models/gemma-3-270m.Q4_K_M.gguf"};
+constexpr const char* kFiles[] = {
+    "tests/golden/tokenizers/gpt2.json",  "tests/golden/tokenizers/llama3.json",
+    "tests/golden/tokenizers/qwen2.json", "tests/golden/tokenizers/tekken.json",
+    "tests/golden/tokenizers/gemma.json", "models/SmolLM2-135M-Instruct.Q4_1.gguf",
+    "models/gemma-3-270m.Q4_K_M.gguf"};
 
 std::string prose() {
   const std::string seeds = read_file(std::string(kGoldenFolder) + "/seeds.txt");

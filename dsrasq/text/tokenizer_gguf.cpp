@@ -25,7 +25,9 @@ constexpr int32_t kUserDefined = 4;
 constexpr size_t kMaxMergedBytes = 512;
 
 constexpr std::string_view kTekkenPattern =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+    R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
+    R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 // What tokenizer.ggml.pre says about a byte-level vocabulary.
 struct PreName {
@@ -82,8 +84,7 @@ class Reader {
     spec_.eos = find_id("tokenizer.ggml.eos_token_id");
     for (const char* key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
       if (const auto id = find_id(key)) spec_.more_ends.push_back(*id);
-    spec_.adds_bos =
-        file_.find_bool("tokenizer.ggml.add_bos_token").value_or(spec_.adds_bos);
+    spec_.adds_bos = file_.find_bool("tokenizer.ggml.add_bos_token").value_or(spec_.adds_bos);
     spec_.chat_template = file_.find_string("tokenizer.chat_template").value_or("");
     return std::move(spec_);
   }

@@ -26,8 +26,7 @@ std::string part(const std::string& more) {
 }
 std::string nested(int depth) {
   std::string text = R"({"type": "NFC"})";
-  for (int i = 0; i < depth; ++i)
-    text = R"({"type": "Sequence", "normalizers": [)" + text + "]}";
+  for (int i = 0; i < depth; ++i) text = R"({"type": "Sequence", "normalizers": [)" + text + "]}";
   return text;
 }
 
@@ -51,8 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Hostile{"NotJson", "{\"model\":", ": not JSON at byte 10"},
         Hostile{"NotUtf8", "\"\xFF\"", ": not JSON at byte 2"},
-        Hostile{"Empty", "", ": not JSON at byte 1"},
-        Hostile{"NoObject", "[]", " is no object"},
+        Hostile{"Empty", "", ": not JSON at byte 1"}, Hostile{"NoObject", "[]", " is no object"},
         Hostile{"NoModel", "{}", " lacks \"model\""},
         Hostile{"DeepNesting", std::string(100000, '['), ": nests deeper than 64 at byte 64"},
         Hostile{"OtherModel", R"({"model": {"type": "Unigram"}})",
@@ -81,8 +79,7 @@ INSTANTIATE_TEST_SUITE_P(
         Hostile{"UnknownTokenMissing",
                 R"({"model": {"vocab": {}, "merges": [], "unk_token": "<unk>"}})",
                 ": model.unk_token is not in the vocabulary"},
-        Hostile{"Suffix",
-                R"({"model": {"vocab": {}, "merges": [], "end_of_word_suffix": "</w>"}})",
+        Hostile{"Suffix", R"({"model": {"vocab": {}, "merges": [], "end_of_word_suffix": "</w>"}})",
                 ": model.end_of_word_suffix is set, which is not supported"},
         Hostile{"AddedWithoutId", part(R"("added_tokens": [{"content": "<s>"}])"),
                 ": added_tokens[0] lacks \"id\""},
@@ -95,10 +92,10 @@ INSTANTIATE_TEST_SUITE_P(
         Hostile{"AddedTwice",
                 part(R"("added_tokens": [{"id": 9, "content": "x"}, {"id": 9, "content": "y"}])"),
                 ": added_tokens gives the id 9 twice"},
-        Hostile{"AddedTooLong",
-                part(R"("added_tokens": [{"id": 9, "content": ")" + std::string(2000, 'x') +
-                     "\"}]"),
-                ": added_tokens[0] has 2000 bytes, want at most 1024"},
+        Hostile{
+            "AddedTooLong",
+            part(R"("added_tokens": [{"id": 9, "content": ")" + std::string(2000, 'x') + "\"}]"),
+            ": added_tokens[0] has 2000 bytes, want at most 1024"},
         Hostile{"AddedFlagIsText",
                 part(R"("added_tokens": [{"id": 9, "content": "x", "special": "yes"}])"),
                 ": added_tokens[0].special is neither true nor false"},
@@ -108,8 +105,7 @@ INSTANTIATE_TEST_SUITE_P(
                 ": normalizer.normalizers[0].normalizers[0].normalizers[0].normalizers[0]"
                 ".normalizers[0].normalizers[0].normalizers[0].normalizers[0].normalizers[0]"
                 " is nested too deeply"},
-        Hostile{"BadRegex",
-                part(R"("pre_tokenizer": {"type": "Split", "pattern": {"Regex": "("},
+        Hostile{"BadRegex", part(R"("pre_tokenizer": {"type": "Split", "pattern": {"Regex": "("},
                      "behavior": "Isolated", "invert": false})"),
                 ": pre_tokenizer.pattern.Regex cannot be used: [text.regex] not a pattern: missing "
                 "closing parenthesis at byte 1"},
@@ -117,8 +113,7 @@ INSTANTIATE_TEST_SUITE_P(
                 part(R"("pre_tokenizer": {"type": "Split", "pattern": {"String": "x"},
                      "behavior": "Eaten"})"),
                 ": pre_tokenizer.behavior is \"Eaten\", which is no known behavior"},
-        Hostile{"StepAfterByteLevel",
-                part(R"("pre_tokenizer": {"type": "Sequence", "pretokenizers":
+        Hostile{"StepAfterByteLevel", part(R"("pre_tokenizer": {"type": "Sequence", "pretokenizers":
                      [{"type": "ByteLevel"}, {"type": "Digits"}]})"),
                 ": pre_tokenizer.pretokenizers[1] comes after ByteLevel, which is not supported"},
         Hostile{"DecoderUnknown", part(R"("decoder": {"type": "CTC"})"),
@@ -138,8 +133,9 @@ TEST(TokenizerJsonTest, MergesThatMakeNoSenseStillEnd) {
     Tokenizer(spec_from_json(files)).encode(std::string(1000, 'a'));
     FAIL() << "no throw";
   } catch (const Error& e) {
-    EXPECT_EQ(std::string(e.what()),
-              "[text.tokenizer] x.json: model.merges[4] needs \"\", which is not in the vocabulary");
+    EXPECT_EQ(
+        std::string(e.what()),
+        "[text.tokenizer] x.json: model.merges[4] needs \"\", which is not in the vocabulary");
   }
   files.tokenizer_json =
       model(R"({"": 3, "a": 0, "aa": 1})", R"([["", "a"], ["a", ""], "a a", ["aa", ""]])");

@@ -57,7 +57,8 @@ TEST(TokenizerTest, EndsOfTextAreKnownByName) {
 
 TEST(TokenizerTest, OffsetsNameTheBytesOfTheSource) {
   const std::string text = "It was\tcaf\xC3\xA9 time, \xF0\x9F\x98\x80\n\nand 1234 \xFF birds. ";
-  for (const char* file : {"gpt2.json", "smollm.gguf", "llama3.json", "tekken.json", "gemma.gguf"}) {
+  for (const char* file :
+       {"gpt2.json", "smollm.gguf", "llama3.json", "tekken.json", "gemma.gguf"}) {
     SCOPED_TRACE(file);
     const auto tokenizer = golden(file);
     uint64_t end = 0;
@@ -75,8 +76,7 @@ TEST(TokenizerTest, OffsetsNameTheBytesOfTheSource) {
 
 TEST(TokenizerTest, BrokenUtf8ReadsAsReplacementCharacters) {
   const auto tokenizer = golden("gpt2.json");
-  EXPECT_EQ(tokenizer->encode("a\xFF\xE2\x82z"),
-            tokenizer->encode("a\xEF\xBF\xBD\xEF\xBF\xBDz"));
+  EXPECT_EQ(tokenizer->encode("a\xFF\xE2\x82z"), tokenizer->encode("a\xEF\xBF\xBD\xEF\xBF\xBDz"));
   EXPECT_EQ(tokenizer->decode(tokenizer->encode("a\xFFz")), "a\xEF\xBF\xBDz");
 }
 
@@ -182,8 +182,7 @@ TEST_F(TokenizerFolderTest, WhatIsMissingOrWrongIsNamed) {
   EXPECT_EQ(error(), "[text.tokenizer] " + (dir_ / "tokenizer_config.json").string() +
                          ": bos_token is no string");
   fs::remove(dir_ / "tokenizer.json");
-  EXPECT_NE(error().find((dir_ / "tokenizer.json").string() + ": No such file"),
-            std::string::npos);
+  EXPECT_NE(error().find((dir_ / "tokenizer.json").string() + ": No such file"), std::string::npos);
 }
 
 }  // namespace

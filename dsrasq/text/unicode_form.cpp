@@ -30,7 +30,9 @@ utf8proc_option_t decompose_options(UnicodeForm form) {
                                         (compat ? UTF8PROC_COMPAT : 0));
 }
 
-int combining_class(utf8proc_int32_t value) { return utf8proc_get_property(value)->combining_class; }
+int combining_class(utf8proc_int32_t value) {
+  return utf8proc_get_property(value)->combining_class;
+}
 
 void append_decomposition(char32_t value, utf8proc_option_t options,
                           std::vector<utf8proc_int32_t>& out) {
@@ -46,14 +48,14 @@ void finish(UnicodeForm form, std::vector<utf8proc_int32_t>& points) {
     at = std::find_if(at, points.end(), [](auto point) { return combining_class(point) != 0; });
     const auto end =
         std::find_if(at, points.end(), [](auto point) { return combining_class(point) == 0; });
-    std::stable_sort(
-        at, end, [](auto a, auto b) { return combining_class(a) < combining_class(b); });
+    std::stable_sort(at, end,
+                     [](auto a, auto b) { return combining_class(a) < combining_class(b); });
     at = end;
   }
   if (!composes(form)) return;
-  const auto n = utf8proc_normalize_utf32(
-      points.data(), static_cast<utf8proc_ssize_t>(points.size()),
-      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  const auto n =
+      utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()),
+                               static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
   points.resize(static_cast<size_t>(std::max<utf8proc_ssize_t>(n, 0)));
 }
 

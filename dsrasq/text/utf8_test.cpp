@@ -15,11 +15,11 @@ std::string repaired(std::string_view bytes) {
 TEST(Utf8Test, InvalidPartsAreReplacedAsPythonDoes) {
   const std::string r(kReplacementUtf8);
   EXPECT_EQ(repaired("a\xFFz"), "a" + r + "z");
-  EXPECT_EQ(repaired("\xC0\x80"), r + r);                    // overlong
-  EXPECT_EQ(repaired("\xED\xA0\x80"), r + r + r);            // a surrogate
-  EXPECT_EQ(repaired("\xF4\x90\x80\x80"), r + r + r + r);    // above U+10FFFF
-  EXPECT_EQ(repaired("\xE2\x82z"), r + "z");                 // cut off by a letter: one part
-  EXPECT_EQ(repaired("\xF0\x9F\x98"), r);                    // cut off by the end: one part
+  EXPECT_EQ(repaired("\xC0\x80"), r + r);                  // overlong
+  EXPECT_EQ(repaired("\xED\xA0\x80"), r + r + r);          // a surrogate
+  EXPECT_EQ(repaired("\xF4\x90\x80\x80"), r + r + r + r);  // above U+10FFFF
+  EXPECT_EQ(repaired("\xE2\x82z"), r + "z");               // cut off by a letter: one part
+  EXPECT_EQ(repaired("\xF0\x9F\x98"), r);                  // cut off by the end: one part
   EXPECT_EQ(repaired("\xF0\x80\x80\x80"), r + r + r + r);
   EXPECT_EQ(repaired("\xE2\x82\xAC\xF0\x9F\x98\x80"), "\xE2\x82\xAC\xF0\x9F\x98\x80");
 }

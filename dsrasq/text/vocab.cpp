@@ -58,8 +58,8 @@ std::string_view Vocab::text(int32_t id) const {
 size_t Vocab::slot_of(std::string_view text, uint64_t hash) const {
   const size_t mask = slots_.size() - 1;
   size_t at = (hash >> 32) & mask;
-  while (slots_[at].id >= 0 && (slots_[at].tag != static_cast<uint32_t>(hash) ||
-                                Vocab::text(slots_[at].id) != text))
+  while (slots_[at].id >= 0 &&
+         (slots_[at].tag != static_cast<uint32_t>(hash) || Vocab::text(slots_[at].id) != text))
     at = (at + 1) & mask;
   return at;
 }

@@ -246,6 +246,19 @@ class WithModel(CliTest):
                                  stdin="Hello\n"))
         self.assertEqual(again["turns"][0]["answer"], result["turns"][1]["answer"])
 
+    def test_ctrl_c_stops_an_answer_and_not_the_chat(self):
+        with subprocess.Popen([program, "chat", "--policy", "recency", "--max-tokens", "2000", "--quiet"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, bufsize=1, cwd=ROOT) as process:
+            process.stdin.write("Tell me a very long story about the sea.\n")
+            process.stdin.flush()
+            first = process.stdout.read(5)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate("/stats\n/exit\n", timeout=120)
+        self.assertEqual(process.returncode, 0)
+        self.assertEqual(len(first), 5)
+        self.assertRegex(out, r"\d+ tokens in this session; memory: \d+ MiB fixed")
+
     def test_a_config_file_sets_what_the_command_line_does_not(self):
         path = self.file("c.toml", '[generate]\npolicy = "recency"\nmax-tokens = 3\nwindow = 99\n')
         result = self.json_of(run("generate", "The sea", "--config", path, "--window", "64", "--json"))

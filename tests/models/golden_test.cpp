@@ -105,8 +105,12 @@ class RealModel : public testing::TestWithParam<Case> {
     const auto policy = full_policy(*model_);
     const at::Tensor ids = ids_.narrow(0, 0, n_tokens);
     read_in_cuts(*model_, *policy, ids, cuts, [&](int64_t first, const at::Tensor& states) {
-      for (int64_t i = 0; i < states.size(0); ++i)
-        compare_row(first + i, log_softmax(model_->logits(states.narrow(0, i, 1)))[0], worst);
+      constexpr int64_t kRows = 32;  // a large vocabulary makes wide rows
+      for (int64_t i = 0; i < states.size(0); i += kRows) {
+        const int64_t n = std::min(kRows, states.size(0) - i);
+        const at::Tensor logprobs = log_softmax(model_->logits(states.narrow(0, i, n)));
+        for (int64_t row = 0; row < n; ++row) compare_row(first + i + row, logprobs[row], worst);
+      }
     });
     return worst;
   }
@@ -131,7 +135,7 @@ TEST_P(RealModel, GivesTheLogProbabilitiesOfTransformersHoweverItIsRead) {
     int64_t n_tokens;
     std::vector<int64_t> cuts;
   };
-  for (const Reading& reading : {Reading{700, {700}}, {700, {512}}, {150, {7, 64}}, {48, {1}}}) {
+  for (const Reading& reading : {Reading{700, {512}}, {150, {7, 64}}, {48, {1}}}) {
     const Differences worst = compare(reading.n_tokens, reading.cuts);
     RecordProperty("next_" + std::to_string(reading.cuts.front()), std::to_string(worst.next));
     EXPECT_LT(worst.next, GetParam().tolerance) << "cuts of " << reading.cuts.front();
@@ -140,10 +144,10 @@ TEST_P(RealModel, GivesTheLogProbabilitiesOfTransformersHoweverItIsRead) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, RealModel,
-                         testing::Values(Case{"SmolLM2-135M-Instruct.Q4_1.gguf", true, 1e-3},
-                                         Case{"SmolLM2-135M-Instruct.Q4_1.gguf", false, 1e-3},
-                                         Case{"gemma-3-270m.Q4_K_M.gguf", true, 1e-3},
-                                         Case{"gemma-3-270m.Q4_K_M.gguf", false, 1e-3}),
+                         testing::Values(Case{"SmolLM2-135M-Instruct.Q4_1.gguf", true, 2e-4},
+                                         Case{"SmolLM2-135M-Instruct.Q4_1.gguf", false, 2e-4},
+                                         Case{"gemma-3-270m.Q4_K_M.gguf", true, 2e-4},
+                                         Case{"gemma-3-270m.Q4_K_M.gguf", false, 2e-4}),
                          case_name);
 
 }  // namespace

@@ -1,0 +1,82 @@
+#include "dsrasq/memory/slot_cache.h"
+
+#include <cmath>
+
+#include "dsrasq/kernels/slot_cache.h"
+
+namespace dsrasq::memory {
+
+SlotCache::SlotCache(const SlotParameters& parameters, int64_t n_heads, int64_t n_kv_heads,
+                     int64_t head_dim)
+    : parameters_(&parameters),
+      n_heads_(n_heads),
+      n_kv_heads_(n_kv_heads),
+      head_dim_(head_dim),
+      slots_(parameters.n_slots * n_kv_heads * head_dim),
+      keys_(kernels::packed_slot_floats(static_cast<int32_t>(n_kv_heads), parameters.n_slots,
+                                        head_dim)),
+      values_(n_kv_heads * parameters.n_slots * head_dim),
+      n_folds_(1) {}
+
+void SlotCache::fold(int64_t n_tokens, const float* k, const float* v) {
+  const SlotParameters& p = *parameters_;
+  const int64_t width = n_kv_heads_ * head_dim_;
+  ++n_folds_[0];
+  if (n_tokens > 0) {
+    kernels::fold_slots({.k = k,
+                         .v = v,
+                         .u_k = p.u_k.data(),
+                         .u_v = p.u_v.data(),
+                         .beta = p.beta.data(),
+                         .slots = slots_.data(),
+                         .m = n_tokens,
+                         .d = width,
+                         .r = p.n_slots});
+  } else {
+    for (int64_t s = 0; s < p.n_slots; ++s)
+      for (int64_t c = 0; c < width; ++c) slots_[s * width + c] *= p.beta[static_cast<size_t>(s)];
+  }
+  update_read_outs();
+}
+
+// Reads C_t / (1 - beta^t), so that a slot that forgets slowly is not a faint one at first.
+void SlotCache::update_read_outs() {
+  const SlotParameters& p = *parameters_;
+  const int64_t width = n_kv_heads_ * head_dim_, r = p.n_slots;
+  const auto project = [&](const std::vector<float>& weight, float* out) {
+    for (int64_t g = 0; g < n_kv_heads_; ++g)
+      for (int64_t s = 0; s < r; ++s) {
+        const double kept = std::pow(p.beta[static_cast<size_t>(s)], n_folds_[0]);
+        const auto correction = static_cast<float>(1 / (1 - kept));
+        float* row = out + (g * r + s) * head_dim_;
+        for (int64_t d = 0; d < head_dim_; ++d) row[d] = 0;
+        for (int64_t c = 0; c < width; ++c) {
+          const float value = slots_[s * width + c] * correction;
+          const float* w = weight.data() + (g * width + c) * head_dim_;
+          for (int64_t d = 0; d < head_dim_; ++d) row[d] += value * w[d];
+        }
+      }
+  };
+  std::vector<float> keys(static_cast<size_t>(n_kv_heads_ * r * head_dim_));
+  project(p.read_k, keys.data());
+  kernels::pack_slot_keys(keys.data(), static_cast<int32_t>(n_kv_heads_), r, head_dim_,
+                          keys_.data());
+  project(p.read_v, values_.data());
+}
+
+void SlotCache::read(int64_t n, const float* q, float scale, float* out) const {
+  if (n_folds_[0] == 0) return;
+  kernels::read_slots({.q = q,
+                       .packed_slot_k = keys_.data(),
+                       .slot_v = values_.data(),
+                       .gate = parameters_->gate.data(),
+                       .out = out,
+                       .n = n,
+                       .r = parameters_->n_slots,
+                       .H = static_cast<int32_t>(n_heads_),
+                       .n_kv_heads = static_cast<int32_t>(n_kv_heads_),
+                       .D = static_cast<int32_t>(head_dim_),
+                       .scale = scale});
+}
+
+}  // namespace dsrasq::memory
