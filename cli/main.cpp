@@ -2,6 +2,8 @@
 // catch-all of the program.
 
 #include <c10/util/Exception.h>
+#include <cstdio>
+#include <cstdlib>
 
 #include <algorithm>
 #include <iostream>
@@ -169,4 +171,11 @@ int run(const Words& words) {
 }  // namespace
 }  // namespace dsrasq::cli
 
-int main(int argc, char** argv) { return dsrasq::cli::run({argv + 1, argv + argc}); }
+// Leaves without running destructors of globals: those of some CUDA builds of LibTorch abort, and
+// nothing that matters is left to them.
+int main(int argc, char** argv) {
+  const int status = dsrasq::cli::run({argv + 1, argv + argc});
+  std::cout.flush();
+  std::fflush(nullptr);
+  std::_Exit(status);
+}

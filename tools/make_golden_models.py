@@ -4,7 +4,7 @@
 
 Needs torch, transformers, tokenizers, gguf, safetensors. Two kinds of golden:
   * NAME/: a tiny random model as a Hugging Face folder, with golden.safetensors
-    (`ids` [T] int32, `logits` [T, V] fp32);
+    (`ids` [T] int32, and at `positions` [n] int64 the `logits` [n, V] fp32);
   * NAME.safetensors: what transformers makes of a real GGUF file's weights, dequantised to fp32, on
     carol.txt (the opening of "A Christmas Carol", 1843, public domain): `ids` [T] int32,
     `next_logprobs` [T-1] fp32, and at `positions` [n] int64 the best 64 next tokens,
@@ -23,6 +23,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 VOCAB = 96
 N_TOKENS = 40
+N_TOKENS_SLIDING = 1100  # more than a few of the attention kernel's segments of 512
 
 # Sizes differ from model to model, so that no two dimensions are equal by chance. The attention
 # kernels want head sizes that are multiples of 16.
@@ -147,12 +148,17 @@ def tiny(name, out):
     number_type = TINY[name][2]
     model = build(name, getattr(torch, number_type))
     write_folder(out / name, model, describe(name, model, number_type))
-    ids = torch.randint(3, VOCAB, (1, N_TOKENS),
+    is_sliding = getattr(model.config, "sliding_window", None) is not None
+    n_tokens = N_TOKENS_SLIDING if is_sliding else N_TOKENS
+    ids = torch.randint(3, VOCAB, (1, n_tokens),
                         generator=torch.Generator().manual_seed(len(name)))
     logits = model(ids).logits[0]
-    save_file({"ids": ids[0].int(), "logits": logits.float().contiguous()},
+    positions = torch.tensor([i for i in range(n_tokens)
+                              if i < N_TOKENS or i % 29 == 0 or abs(i - 520) < 16])
+    save_file({"ids": ids[0].int(), "positions": positions,
+               "logits": logits[positions].contiguous()},
               out / name / "golden.safetensors", metadata=versions())
-    print(f"{name}: logits {logits.min():.2f} to {logits.max():.2f}")
+    print(f"{name}: {n_tokens} tokens, logits {logits.min():.2f} to {logits.max():.2f}")
 
 
 def with_tokenizer(out):

@@ -20,7 +20,7 @@ class Bench : public testing::Test {
 };
 
 TEST_F(Bench, PrefillHasARowForEachLengthAndPolicy) {
-  options_.segments = 256;
+  options_.segments = 512;
   const BenchReport report = bench_prefill(engine_, policies_, options_);
   ASSERT_EQ(report.rows.size(), 4u);
   for (const BenchRow& row : report.rows) {
@@ -28,12 +28,12 @@ TEST_F(Bench, PrefillHasARowForEachLengthAndPolicy) {
     EXPECT_LE(row.slowest, row.tokens_per_s);
     EXPECT_LE(row.tokens_per_s, row.fastest);
     EXPECT_GT(row.peak_bytes, row.cache_bytes);
-    ASSERT_EQ(static_cast<int64_t>(row.segments.size()), row.length / 256);
+    ASSERT_EQ(static_cast<int64_t>(row.segments.size()), row.length / 512);
     EXPECT_EQ(row.segments.back().first + row.segments.back().tokens, row.length);
   }
-  EXPECT_EQ(report.rows[1].length, 1024);
+  EXPECT_EQ(report.rows[1].length, 4096);
   EXPECT_EQ(report.rows[2].policy, "window");
-  // A window holds as much after 1,024 tokens as after 512, everything read does not.
+  // A window holds as much after 4,096 tokens as after 1,024, everything read does not.
   EXPECT_LT(report.rows[0].cache_bytes, report.rows[1].cache_bytes);
   EXPECT_EQ(report.rows[2].cache_bytes, report.rows[3].cache_bytes);
   ASSERT_EQ(report.exponents.size(), 2u);
@@ -43,7 +43,7 @@ TEST_F(Bench, PrefillHasARowForEachLengthAndPolicy) {
 TEST_F(Bench, DecodeIsMeasuredAtEachLength) {
   const auto json = to_json(bench_decode(engine_, policies_, options_));
   ASSERT_EQ(json["rows"].size(), 4u);
-  EXPECT_EQ(json["rows"][3]["length"], 1024);
+  EXPECT_EQ(json["rows"][3]["length"], 4096);
   EXPECT_GT(json["rows"][3]["tokens_per_s"], 0);
   EXPECT_EQ(json["exponent"], json["exponents"]["full"]);
 }

@@ -122,7 +122,8 @@ NeedlePrompt make_needle(const text::Tokenizer& tokenizer, const std::vector<std
   const std::vector<int32_t> tail = encode(question(prompt.key));
   const std::string needle_text = sentence(prompt.key, prompt.value);
   // Both forms are made, so that the number of tokens is known before the place is.
-  const std::vector<int32_t> at_start = encode(needle_text), inside = encode(" " + needle_text);
+  const std::vector<int32_t> at_start = encode(needle_text),
+                             inside = encode(concat(' ', needle_text));
   const std::vector<int32_t>& needle = prompt.depth == 0 ? at_start : inside;
   const auto n_haystack = length - static_cast<int64_t>(head.size() + needle.size() + tail.size());
   DSRASQ_CHECK(n_haystack > 0, kInvalidArgument, kWhere, "length is ", length,

@@ -59,8 +59,8 @@ std::vector<Stretch> read_stretches(const std::vector<std::string>& files,
                                     const text::Tokenizer& tokenizer, int64_t length,
                                     int64_t n_samples) {
   DSRASQ_CHECK(!files.empty(), kInvalidArgument, kWhere, "no text file was named");
-  const std::optional<int32_t> bos = tokenizer.adds_bos() ? tokenizer.bos() : std::nullopt;
-  const int64_t n_text = length - (bos ? 1 : 0);
+  const std::vector<int32_t> start = tokenizer.encode("", {.add_bos = tokenizer.adds_bos()});
+  const int64_t n_text = length - static_cast<int64_t>(start.size());
   std::vector<std::string> names;
   std::vector<std::vector<int32_t>> texts;
   std::vector<int64_t> text_tokens;
@@ -79,8 +79,7 @@ std::vector<Stretch> read_stretches(const std::vector<std::string>& files,
   }
   std::vector<Stretch> stretches;
   for (const auto& [text, first] : place_stretches(text_tokens, n_text, n_samples)) {
-    Stretch stretch{.source = names[text], .first = first, .ids = {}};
-    if (bos) stretch.ids.push_back(*bos);
+    Stretch stretch{.source = names[text], .first = first, .ids = start};
     const auto begin = texts[text].begin() + first;
     stretch.ids.insert(stretch.ids.end(), begin, begin + n_text);
     stretches.push_back(std::move(stretch));

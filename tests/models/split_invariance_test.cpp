@@ -83,7 +83,8 @@ void expect_same(const Reading& a, const Reading& b) {
   ASSERT_EQ(a.retrieved.size(), b.retrieved.size());
   for (size_t i = 0; i < a.retrieved.size(); ++i) {
     EXPECT_EQ(a.retrieved[i].position, b.retrieved[i].position);
-    EXPECT_FLOAT_EQ(a.retrieved[i].weight, b.retrieved[i].weight);  // sums over calls
+    // Weights are added up call by call, so their last bits differ.
+    EXPECT_NEAR(a.retrieved[i].weight, b.retrieved[i].weight, 1e-4 * a.retrieved[i].weight);
   }
 }
 
@@ -111,9 +112,14 @@ TEST_P(SplitInvariance, TinyModelGivesTheSameBitsForAnyCuts) {
                                       .retention = GetParam().retention,
                                       .block = 128,
                                       .max_distance = 600};
-  const at::Tensor ids = random_ids(1500, model.config().vocab_size, 5);
+  const bool is_slow = options.name == "oracle";
+  const at::Tensor ids = random_ids(is_slow ? 400 : 1500, model.config().vocab_size, 5);
   const Reading blocks = read(model, options, &adapter, ids, {512});
-  EXPECT_EQ(blocks.position, 1500);
+  EXPECT_EQ(blocks.position, ids.size(0));
+  if (options.name != "full" && options.name != "window") {
+    EXPECT_GT(blocks.mean_retrieved, 5);
+    EXPECT_FALSE(blocks.retrieved.empty());
+  }
   expect_same(blocks, read(model, options, &adapter, ids, {1}));
   expect_same(blocks, read(model, options, &adapter, ids, random_cuts(1)));
   expect_same(blocks, read(model, options, &adapter, ids, random_cuts(2)));
