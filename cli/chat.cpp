@@ -1,7 +1,9 @@
 // dsrasq chat: a conversation in one session of fixed memory.
 
 #include <csignal>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/answer.h"
 #include "cli/command.h"

@@ -1,24 +1,33 @@
 #include "cli/console.h"
 
+#include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "dsrasq/core/log.h"
 
 namespace dsrasq::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string shown(const Json& value) {
+  if (value.is_null()) return "none";
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_number_float()) return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  char digits[32];  // people need fewer than programs
+  std::snprintf(digits, sizeof digits, "%.6g", value.get<double>());
+  return digits;
+}
+
+}  // namespace
 
 void Console::result(std::string_view text) const {
   if (!json_) std::cout << text << std::flush;
 }
 
-void Console::result_lines(const nlohmann::ordered_json& result) const {
+void Console::result_lines(const Json& result) const {
   if (json_) return;
-  using Json = nlohmann::ordered_json;
-  const auto shown = [](const Json& v) {
-    if (v.is_null()) return std::string("none");
-    return v.is_string() ? v.get<std::string>()
-                         : v.dump(-1, ' ', false, Json::error_handler_t::replace);
-  };
   for (const auto& [name, value] : result.items()) {
     if (name == "config") continue;
     if (value.is_array() && !value.empty() && value.front().is_object()) {

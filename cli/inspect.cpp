@@ -1,5 +1,6 @@
 // dsrasq inspect: what a model, an adapter or a session file holds.
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>

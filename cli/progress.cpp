@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <iostream>
+#include <utility>
 
 #include "cli/fields.h"
 
@@ -33,46 +34,49 @@ std::string format_count(int64_t n) {
   return digits;
 }
 
-std::string progress_line(const std::string& label, int64_t done, int64_t total, double seconds,
-                          uint64_t memory_bytes) {
-  const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
-  char percent[16] = "  0 %", speed[40] = "";
-  if (total > 0)
-    std::snprintf(percent, sizeof percent, "%3lld %%", static_cast<long long>(100 * done / total));
-  if (rate > 0) std::snprintf(speed, sizeof speed, "  %.*f tokens/s", rate < 10 ? 1 : 0, rate);
-  std::string line = label + "  " + percent + "  " + format_count(done) + " of " +
-                     format_count(total) + " tokens" + speed;
-  if (rate > 0 && done < total)
-    line += "  " + clock_text(static_cast<double>(total - done) / rate) + " left";
-  if (done >= total) line += "  in " + clock_text(seconds);
-  if (memory_bytes > 0) line += "  memory " + format_bytes(memory_bytes);
+std::string progress_line(const ProgressFigures& f) {
+  const double rate = f.seconds > 0 ? static_cast<double>(f.done) / f.seconds : 0;
+  char percent[16] = "  0 %", speed[32] = "";
+  if (f.total > 0)
+    std::snprintf(percent, sizeof percent, "%3lld %%",
+                  static_cast<long long>(100 * f.done / f.total));
+  if (rate > 0) std::snprintf(speed, sizeof speed, "  %.*f ", rate < 10 ? 1 : 0, rate);
+  std::string line = f.label + "  " + percent + "  " + format_count(f.done) + " of " +
+                     format_count(f.total) + " " + f.unit;
+  if (rate > 0) line += speed + f.unit + "/s";
+  if (rate > 0 && f.done < f.total)
+    line += "  " + clock_text(static_cast<double>(f.total - f.done) / rate) + " left";
+  if (f.done >= f.total) line += "  in " + clock_text(f.seconds);
+  if (f.memory_bytes > 0) line += "  memory " + format_bytes(f.memory_bytes);
   return line;
 }
 
-Progress::Progress(std::string label, bool shown, uint64_t memory_bytes)
-    : label_(std::move(label)),
+Progress::Progress(ProgressFigures figures, bool shown)
+    : figures_(std::move(figures)),
       shown_(shown),
       on_terminal_(::isatty(STDERR_FILENO) != 0),
-      memory_bytes_(memory_bytes),
       start_(Clock::now()),
       last_(start_) {}
 
 Progress::~Progress() { finish(); }
 
-bool Progress::is_due(int64_t done, int64_t total, Clock::time_point now) const {
+bool Progress::is_due(Clock::time_point now) const {
   using std::chrono::milliseconds;
-  if (done >= total) return true;
+  if (figures_.done >= figures_.total) return true;
   if (on_terminal_) return now - last_ >= milliseconds(100);
-  return now - last_ >= milliseconds(10000) || 100 * done / total >= last_percent_ + 10;
+  return now - last_ >= milliseconds(10000) ||
+         100 * figures_.done / figures_.total >= last_percent_ + 10;
 }
 
 void Progress::update(int64_t done, int64_t total) {
   const Clock::time_point now = Clock::now();
-  if (!shown_ || total <= 0 || !is_due(done, total, now)) return;
+  figures_.done = done;
+  figures_.total = total;
+  if (!shown_ || total <= 0 || !is_due(now)) return;
   last_ = now;
   last_percent_ = 100 * done / total;
-  const double seconds = std::chrono::duration<double>(now - start_).count();
-  const std::string line = progress_line(label_, done, total, seconds, memory_bytes_);
+  figures_.seconds = std::chrono::duration<double>(now - start_).count();
+  const std::string line = progress_line(figures_);
   if (on_terminal_)
     std::cerr << '\r' << line << "\033[K" << std::flush;  // and clears what was longer before
   else

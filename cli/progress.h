@@ -10,18 +10,25 @@
 
 namespace dsrasq::cli {
 
-/// The line at `done` of `total` tokens after `seconds`, e.g.
-/// "reading  42 %  51,200 of 119,465 tokens  812 tokens/s  1:24 left  memory 226 MiB".
-std::string progress_line(const std::string& label, int64_t done, int64_t total, double seconds,
-                          uint64_t memory_bytes);
+/// What a progress line says.
+struct ProgressFigures {
+  std::string label;
+  std::string unit = "tokens";
+  int64_t done = 0, total = 0;
+  double seconds = 0;         ///< since the start
+  uint64_t memory_bytes = 0;  ///< 0: not said
+};
+
+/// E.g. "reading  42 %  51,200 of 119,465 tokens  812 tokens/s  1:24 left  memory 226 MiB".
+std::string progress_line(const ProgressFigures& figures);
 
 /// "119,465".
 std::string format_count(int64_t n);
 
 class Progress {
  public:
-  /// Writes to stderr; `shown` false: never writes. Memory 0 leaves that figure out.
-  Progress(std::string label, bool shown, uint64_t memory_bytes = 0);
+  /// Writes to stderr, or nothing when not `shown`. Takes label, unit and memory of `figures`.
+  Progress(ProgressFigures figures, bool shown);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -32,11 +39,10 @@ class Progress {
 
  private:
   using Clock = std::chrono::steady_clock;
-  bool is_due(int64_t done, int64_t total, Clock::time_point now) const;
+  bool is_due(Clock::time_point now) const;
 
-  std::string label_;
+  ProgressFigures figures_;
   bool shown_, on_terminal_;
-  uint64_t memory_bytes_;
   Clock::time_point start_, last_;
   int64_t last_percent_ = 0;
   bool line_open_ = false;

@@ -8,17 +8,23 @@ namespace dsrasq::cli {
 namespace {
 
 TEST(ProgressLine, ShowsShareSpeedTimeLeftAndMemory) {
-  EXPECT_EQ(progress_line("reading", 51200, 102400, 64, 226ull << 20),
+  EXPECT_EQ(progress_line({.label = "reading",
+                           .done = 51200,
+                           .total = 102400,
+                           .seconds = 64,
+                           .memory_bytes = 226ull << 20}),
             "reading   50 %  51,200 of 102,400 tokens  800 tokens/s  1:04 left  memory 226 MiB");
 }
 
 TEST(ProgressLine, EndsWithTheTimeItTook) {
-  EXPECT_EQ(progress_line("reading", 1000, 1000, 3725, 0),
-            "reading  100 %  1,000 of 1,000 tokens  0.3 tokens/s  in 1:02:05");
+  EXPECT_EQ(
+      progress_line(
+          {.label = "encoding", .unit = "texts", .done = 1000, .total = 1000, .seconds = 3725}),
+      "encoding  100 %  1,000 of 1,000 texts  0.3 texts/s  in 1:02:05");
 }
 
 TEST(ProgressLine, KnowsNoSpeedAtTheStart) {
-  EXPECT_EQ(progress_line("reading", 0, 7, 0, 0), "reading    0 %  0 of 7 tokens");
+  EXPECT_EQ(progress_line({.label = "reading", .total = 7}), "reading    0 %  0 of 7 tokens");
 }
 
 TEST(Counts, HaveACommaEveryThreeDigits) {
@@ -34,7 +40,7 @@ TEST(Counts, HaveACommaEveryThreeDigits) {
 TEST(ProgressBar, PrintsAPlainLineForEveryTenthWhereNoTerminalIs) {
   testing::internal::CaptureStderr();
   {
-    Progress progress("reading", true);
+    Progress progress({.label = "reading"}, true);
     for (int64_t done = 1; done <= 200; ++done) progress.update(done, 200);
   }
   const std::string text = testing::internal::GetCapturedStderr();
@@ -45,7 +51,7 @@ TEST(ProgressBar, PrintsAPlainLineForEveryTenthWhereNoTerminalIs) {
 TEST(ProgressBar, PrintsNothingWhenNotShown) {
   testing::internal::CaptureStderr();
   {
-    Progress progress("reading", false);
+    Progress progress({.label = "reading"}, false);
     progress.update(5, 10);
     progress.update(10, 10);
   }

@@ -1,5 +1,9 @@
 #include "cli/prompt.h"
 
+#include <optional>
+#include <span>
+#include <string_view>
+
 #include "dsrasq/core/error.h"
 #include "dsrasq/text/chat_template.h"
 
@@ -33,9 +37,10 @@ Prompt::Prompt(const text::Tokenizer& tokenizer) : tokenizer_(tokenizer) {
   const text::ChatTemplate chat =
       source.empty() ? text::ChatTemplate::fallback() : text::ChatTemplate(source);
   stops_ = chat.stop_strings();
-  text::ChatInput input{.messages = {{"user", std::string(kUserMark)}},
-                        .bos_token = special_text(tokenizer, tokenizer.bos()),
-                        .eos_token = special_text(tokenizer, tokenizer.eos())};
+  text::ChatInput input;
+  input.messages = {{"user", std::string(kUserMark)}};
+  input.bos_token = special_text(tokenizer, tokenizer.bos());
+  input.eos_token = special_text(tokenizer, tokenizer.eos());
   const std::string first = chat.render(input);
   const size_t at = place_of(first, kUserMark);
   head_ = first.substr(0, at);

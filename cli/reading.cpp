@@ -78,7 +78,8 @@ ReadSpeed read_texts(session::Session& session, const std::vector<TextFile>& fil
   ReadSpeed speed;
   const int64_t total = count_tokens(files);
   const uint64_t memory = is_fixed(session.policy()) ? session.policy().bytes() : 0;
-  Progress bar("reading", !console.quiet() && total >= kShownFrom, memory);
+  Progress bar({.label = "reading", .memory_bytes = memory},
+               !console.quiet() && total >= kShownFrom);
   const auto start = std::chrono::steady_clock::now();
   for (const TextFile& file : files) {
     // Noted first: what an interrupt leaves of it is in the memory too.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/file.h"
 #include "dsrasq/core/process.h"
@@ -20,6 +21,7 @@ struct TrainConfig {
   session::EngineOptions engine{.adapter = "none"};
   train::RetrieverTrainOptions train;
   bool dry_run = false;
+  bool prepare_only = false;
 
   template <class V>
   void visit(V&& v) {
@@ -28,6 +30,7 @@ struct TrainConfig {
     v(engine.device, "device", "cpu or cuda");
     v(engine.threads, "threads", "CPU threads; 0: all cores");
     v(dry_run, "dry-run", "say what the run will take, and leave");
+    v(prepare_only, "prepare-only", "encode the data for this run and others, and leave");
   }
 };
 
@@ -80,16 +83,16 @@ nlohmann::ordered_json train_retriever(const TrainConfig& config, const Console&
   check(config);
   watch_interrupts();
   const session::Engine engine(config.engine);
-  const text::Tokenizer& tokenizer = engine.tokenizer();
-  train::TrainInput input{.model = engine.model(),
-                          .encode = [&](std::string_view text) { return tokenizer.encode(text); },
-                          .prefix = {},
-                          .fingerprint = engine.fingerprint(),
-                          .name = engine.model().config().name};
-  if (tokenizer.adds_bos() && tokenizer.bos()) input.prefix.push_back(*tokenizer.bos());
+  const train::TrainInput input = train::train_input(
+      engine.model(), engine.tokenizer(), engine.fingerprint(), engine.model().config().name);
   nlohmann::ordered_json result;
   if (config.dry_run) {
     result = plan_json(train::plan_retriever_training(input, config.train));
+  } else if (config.prepare_only) {
+    Progress bar({.label = "encoding", .unit = "texts"}, !console.quiet());
+    result = {{"data", train::prepare_training_tokens(
+                           input, config.train,
+                           [&](int64_t done, int64_t total) { bar.update(done, total); })}};
   } else {
     const train::TrainResult trained = train::train_retriever(
         input, config.train,

@@ -227,7 +227,8 @@ def make_odd(texts):
     vocab, merges = train(pre, [t[:60000] for t in texts], 700, byte_level=False, normalizer=normalizer)
     vocab["<unk>"] = len(vocab)
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token="<unk>"))
-    tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = normalizer, pre, decoders.Metaspace(prepend_scheme="first")
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, pre
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="first")
     tokenizer.add_tokens([AddedToken("<mask>", lstrip=True, special=True, normalized=False),
                           AddedToken("<left>", lstrip=True, rstrip=True, normalized=False),
                           AddedToken("<right>", rstrip=True, normalized=False),
@@ -276,7 +277,8 @@ def byte_level_gguf(path, pre, tokenizer):
     special = {token["id"] for token in tree["added_tokens"]}
     write_gguf(path, "gpt2", pre, [tokenizer.id_to_token(i) for i in range(n)],
                [CONTROL if i in special else NORMAL for i in range(n)],
-               merges=[" ".join(pair) for pair in tree["model"]["merges"]], ids={"bos": min(special), "eos": max(special)})
+               merges=[" ".join(pair) for pair in tree["model"]["merges"]],
+               ids={"bos": min(special), "eos": max(special)})
 
 
 def sentence_piece_gguf(path, pieces, prefix):
@@ -338,7 +340,8 @@ def main():
     seeds = (OUT / "seeds.txt").read_bytes().split(b"\n%%\n")
     chunks = [make_chunk(i, seeds) for i in range(N_CHUNKS)]
     corpus = [b"".join(seeds).decode()] * 3 + [make_chunk(1000 + i, seeds).decode(errors="ignore") for i in range(20)]
-    user_defined = ["\n" * n for n in range(1, 9)] + ["\u2581" * n for n in range(2, 12)] + ["\t", "\t\t", "<h1>", "</h1>", "<table>"]
+    user_defined = ["\n" * n for n in range(1, 9)] + ["\u2581" * n for n in range(2, 12)]
+    user_defined += ["\t", "\t\t", "<h1>", "</h1>", "<table>"]
     names = sys.argv[1:] or NAMES
     pieces = {
         "gemma": lambda: sentence_pieces(
@@ -348,7 +351,8 @@ def main():
     make = {"gpt2": lambda: make_gpt2(corpus), "smollm": lambda: make_smollm(corpus),
             "llama3": lambda: make_llama3(corpus), "qwen2": lambda: make_qwen2(corpus),
             "tekken": lambda: make_tekken(corpus), "gemma": lambda: gemma_model(pieces["gemma"]),
-            "llama2": lambda: llama2_model(pieces["llama2"]), "odd": lambda: make_odd(corpus), "drops": lambda: make_drops(corpus),
+            "llama2": lambda: llama2_model(pieces["llama2"]), "odd": lambda: make_odd(corpus),
+            "drops": lambda: make_drops(corpus),
             "smollm2-135m": lambda: real_smollm2(ROOT / "models/SmolLM2-135M-Instruct.Q4_1.gguf"),
             "gemma-3-270m": lambda: real_gemma3(ROOT / "models/gemma-3-270m.Q4_K_M.gguf")}
     pre_names = {"gpt2": "gpt-2", "smollm": "smollm", "llama3": "llama-bpe", "qwen2": "qwen2", "tekken": "tekken"}

@@ -1,7 +1,7 @@
 #pragma once
 
-// A block of memory of fixed size, reserved and touched at once: what is promised to the user before
-// the first token is really there.
+// A block of memory of fixed size, reserved and touched at once: what is promised to the user
+// before the first token is really there.
 
 #include <cstddef>
 #include <cstdint>

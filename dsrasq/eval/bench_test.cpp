@@ -16,7 +16,7 @@ class Bench : public testing::Test {
   const std::vector<NamedPolicy> policies_ =
       parse_policies("full,window", {.window = 64, .block = 64});
   BenchOptions options_{
-      .lengths = {512, 1024}, .repeats = 3, .decode_tokens = 4, .warmup_tokens = 64};
+      .lengths = {1024, 4096}, .repeats = 3, .decode_tokens = 4, .warmup_tokens = 64};
 };
 
 TEST_F(Bench, PrefillHasARowForEachLengthAndPolicy) {

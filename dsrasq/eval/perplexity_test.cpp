@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "dsrasq/formats/safetensors.h"
 #include "dsrasq/formats/test_folder.h"
 #include "dsrasq/session/session.h"
 
@@ -111,6 +114,28 @@ TEST_F(PerplexityRun, RefusesToMergeStretchesOfTwoLengths) {
   EXPECT_HAS(error_text([&] { merge_perplexity({a, a}); }), "is there twice");
   const std::string c = write("c", R"({"samples": [{"sample": 0, "policy": "full"}]})");
   EXPECT_HAS(error_text([&] { merge_perplexity({c}); }), "'source' not found");
+}
+
+// tools/make_golden_models.py wrote what transformers gives each token of the text.
+TEST(PerplexityOfARealModel, IsThatOfTransformers) {
+  const char* const model = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
+  if (!std::filesystem::exists(model)) GTEST_SKIP() << model << " is not here";
+  const formats::SafetensorsFile golden("tests/golden/models/smollm2-135m.safetensors");
+  const auto values = [&]<class T>(const char* name, T) {
+    const formats::NamedTensor& stored = golden.require(name);
+    std::vector<T> out(stored.bytes.size() / sizeof(T));
+    std::memcpy(out.data(), stored.bytes.data(), stored.bytes.size());
+    return out;
+  };
+  Stretch stretch{.source = "carol", .first = 0, .ids = values("ids", int32_t{})};
+  stretch.ids.resize(300);
+  double nll = 0;
+  const std::vector<float> logprobs = values("next_logprobs", float{});
+  for (size_t i = 0; i + 1 < stretch.ids.size(); ++i) nll -= logprobs[i];
+  const session::Engine engine({.model = model, .adapter = "none"});
+  const auto rows = summarise(score_stretch(engine, stretch, 0, parse_policies("full,window", {})));
+  EXPECT_NEAR(rows[0].nll, nll / 299, 1e-5);
+  EXPECT_NEAR(rows[1].nll, nll / 299, 1e-5);  // the window is longer than the text
 }
 
 }  // namespace

@@ -75,6 +75,7 @@ void attend_segment(const DenseTile& tile, int64_t segment) {
   int64_t begin, end, unused;
   visible(p, tile.first, segment, begin, unused);
   visible(p, tile.first + tile.n_queries - 1, segment, unused, end);
+  end = std::min(end, origin + kSegmentTokens);
   if (begin >= end) return;
   thread_local Scratch scratch;
   auto* scores = scratch.get<float>(rows * kSegmentTokens);

@@ -52,7 +52,6 @@ namespace {
 
 // Register tile of the block path: rows of x by vectors of columns.
 constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86;
-constexpr int kPanelVecs = kPanelColumns / kLanes;
 constexpr int kTileRows = kManyRegisters ? 8 : 6;
 constexpr int kTileVecs = kManyRegisters ? 3 : 2;
 

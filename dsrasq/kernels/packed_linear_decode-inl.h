@@ -26,10 +26,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 #define DSRASQ_INLINE_LAMBDA HWY_ATTR __attribute__((always_inline))
 
 // fn(0), ..., fn(n - 1) with constant arguments: arrays indexed by them stay in registers. The
-// plain path has no vectors to keep there.
+// plain path has no vectors to keep there, and sanitizers would take minutes to compile it.
 template <int n, class Fn>
 HWY_INLINE void unroll(Fn&& fn) {
-#if HWY_TARGET == HWY_SCALAR
+#if HWY_TARGET == HWY_SCALAR || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   for (int i = 0; i < n; ++i) fn(i);
 #else
   [&]<int... i>(std::integer_sequence<int, i...>) DSRASQ_INLINE_LAMBDA {

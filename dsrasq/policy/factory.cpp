@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dsrasq/core/error.h"
+#include "dsrasq/kernels/index_scan.h"
 #include "dsrasq/policy/full_policy.h"
 #include "dsrasq/policy/masked_policy.h"
 #include "dsrasq/policy/sparse_policy.h"
@@ -11,7 +12,8 @@ namespace dsrasq::policy {
 namespace {
 
 constexpr const char* kWhere = "policy.factory";
-constexpr int64_t kMaxTokens = int64_t{1} << 26;  // of a window or a pool: slots are int32
+constexpr int64_t kMaxDistance = int64_t{1} << 20;  // the table of angles has a row for each
+constexpr int64_t kMaxTokens = int64_t{1} << 26;    // of a window or a pool: slots are int32
 
 bool has_pool(const PolicyOptions& options) {
   return options.name != "window" && options.top_k > 0 && options.pool > 0;
@@ -43,6 +45,24 @@ std::unique_ptr<Selector> make_selector(const PolicyOptions& options, const Atte
 void check_range(const char* option, int64_t value, int64_t low, int64_t high) {
   DSRASQ_CHECK(value >= low && value <= high, kInvalidArgument, kWhere, "--", option, " is ", value,
                ", want ", low, " to ", high);
+}
+
+// What the CPU's attention and index kernels are written for.
+void check_kernel_limits(const PolicyOptions& options, const AttentionShape& shape,
+                         const retriever::Adapter* adapter) {
+  DSRASQ_CHECK(shape.head_dim % 16 == 0 && shape.head_dim <= 256, kBadInput, kWhere,
+               "the model has a head size of ", shape.head_dim,
+               ", the CPU's kernels want a multiple of 16 up to 256");
+  DSRASQ_CHECK(options.max_distance <= kMaxDistance, kBadInput, kWhere, "a longest distance of ",
+               options.max_distance, " is more than ", kMaxDistance);
+  if (adapter == nullptr) return;
+  DSRASQ_CHECK(adapter->n_embd == shape.n_embd, kBadInput, kWhere, "the adapter is for a width of ",
+               adapter->n_embd, ", the model has ", shape.n_embd);
+  DSRASQ_CHECK(adapter->n_heads <= kernels::kMaxIndexHeads && adapter->head_dim % 16 == 0 &&
+                   adapter->head_dim <= kernels::kMaxIndexDim,
+               kBadInput, kWhere, "the adapter has ", adapter->n_heads, " index heads of ",
+               adapter->head_dim, ", want at most ", kernels::kMaxIndexHeads,
+               " of a multiple of 16 up to ", kernels::kMaxIndexDim);
 }
 
 }  // namespace
@@ -95,6 +115,7 @@ std::unique_ptr<Policy> make_policy(const PolicyOptions& asked, const AttentionS
   PolicyOptions options = asked;
   options.max_distance = max_distance(asked, shape, adapter);
   if (!device.is_cpu()) return std::make_unique<MaskedPolicy>(options, shape, adapter, device);
+  check_kernel_limits(options, shape, index_of(options, adapter));
   if (asked.name == "full") return std::make_unique<FullPolicy>(shape);
   return std::make_unique<SparsePolicy>(
       options, shape, has_pool(options) ? make_selector(options, shape, adapter) : nullptr,
