@@ -124,7 +124,7 @@ TEST_P(EveryTarget, ARowHasTheSameBitsInEveryCallAndOnAnyNumberOfThreads) {
   for (const Kind& kind : kinds()) {
     SCOPED_TRACE(kind.name);
     // Deeper than a block of k, and a last panel that is not full.
-    const int64_t cols = 1280, rows = 100, most = 100;
+    const int64_t cols = 1280, rows = 52, most = 100;
     const Bytes data = random_rows(kind, rows, cols);
     const WeightSource part{kind.type, data.data(), rows, cols};
     const PackedLinear w = PackedLinear::pack({&part, 1});
@@ -135,7 +135,7 @@ TEST_P(EveryTarget, ARowHasTheSameBitsInEveryCallAndOnAnyNumberOfThreads) {
       const std::vector<float> y = run(w, {x.begin() + t * cols, x.end()}, 1, bias.data());
       one_by_one.insert(one_by_one.end(), y.begin(), y.end());
     }
-    for (int threads : {1, 2, 5}) {
+    for (int threads : {1, 5}) {
       set_num_threads(threads);
       for (int64_t m : {1, 2, 3, 4, 5, 7, 8, 12, 17, 64, 100}) {
         const std::vector<float> y = run(w, x, m, bias.data());
