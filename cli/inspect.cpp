@@ -12,6 +12,8 @@
 #include "dsrasq/formats/chunk_file.h"
 #include "dsrasq/formats/safetensors.h"
 #include "dsrasq/retriever/adapter.h"
+#include "dsrasq/session/engine.h"
+#include "dsrasq/session/session.h"
 #include "dsrasq/text/tokenizer.h"
 
 namespace dsrasq::cli {
@@ -80,7 +82,7 @@ Json model_json(const InspectConfig& config) {
   for (const auto& [name, value] : checkpoint::config_fields(model->config()))
     settings[name] = value;
   const std::string fingerprint = model->fingerprint();
-  const auto adapter = retriever::find_adapter(fingerprint, {"adapters"});
+  const auto adapter = retriever::find_adapter(fingerprint, session::adapter_folders());
   Json result{{"kind", "model"},
               {"file", config.file},
               {"description", model->describe()},
@@ -117,7 +119,7 @@ Json adapter_json(const std::string& path) {
 }
 
 Json session_json(const std::string& path) {
-  const formats::ChunkFile file(path, "dsrasq session", 1);
+  const formats::ChunkFile file(path, session::kSessionKind, session::kSessionVersion);
   const auto section = [&](const char* name) {
     const auto bytes = file.require(name);
     const auto* text = reinterpret_cast<const char*>(bytes.data());

@@ -24,7 +24,7 @@ struct SlotParameters {
 class SlotCache {
  public:
   SlotCache() = default;
-  /// `parameters` must outlive the cache.
+  /// `parameters` must outlive the cache and fit the sizes.
   SlotCache(const SlotParameters& parameters, int64_t n_heads, int64_t n_kv_heads,
             int64_t head_dim);
 

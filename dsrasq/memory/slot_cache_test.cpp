@@ -21,6 +21,7 @@ std::vector<float> random(int64_t n, uint64_t seed) {
 
 SlotParameters parameters(float gate) {
   return {.n_slots = kSlots,
+          .n_kv_heads = kKvHeads,
           .u_k = random(kWidth * kSlots, 1),
           .u_v = random(kWidth * kSlots, 2),
           .beta = {0.9f, 0.99f, 0.5f},

@@ -67,7 +67,7 @@ at::Tensor OracleSelector::mass(const SelectionRequest& request, const at::Tenso
   const int64_t table_start =
       std::max(positions.const_data_ptr<int64_t>()[0], base - max_distance_);
   const auto table = layer.rope.angles(table_start - base, base + n - table_start, at::kCPU);
-  const at::Tensor row = at::clamp_min(positions - table_start, 0);
+  const at::Tensor row = at::clamp(positions - table_start, 0, table.cos.size(0) - 1);
   const ops::Rope::Angles key_angles{table.cos.index_select(0, row),
                                      table.sin.index_select(0, row)};
   const auto scores = [&](const at::Tensor& queries, const at::Tensor& of_keys) {

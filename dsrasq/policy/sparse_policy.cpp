@@ -70,8 +70,15 @@ void SparsePolicy::add_layer(int64_t index, const retriever::Adapter* adapter) {
       index_dim = adapter->head_dim;
     }
     layer.pool.emplace(pool_config(options_, shape_, index_dim));
-    if (const auto* slots = slots_of(options_, adapter, index))
+    if (const auto* slots = slots_of(options_, adapter, index)) {
+      DSRASQ_CHECK(slots->n_kv_heads == shape_.n_kv_heads &&
+                       slots->gate.size() == static_cast<size_t>(shape_.n_heads) &&
+                       slots->u_k.size() == static_cast<size_t>(shape_.n_kv_heads *
+                                                                shape_.head_dim * slots->n_slots),
+                   kBadInput, kWhere, "the adapter's slots of layer ", index,
+                   " are for a model of another shape");
       layer.slots.emplace(*slots, shape_.n_heads, shape_.n_kv_heads, shape_.head_dim);
+    }
   }
   layers_.push_back(std::move(layer));
 }

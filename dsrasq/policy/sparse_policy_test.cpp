@@ -230,6 +230,44 @@ TEST(SparsePolicy, ARestoredPolicyGoesOnWithTheSameBits) {
   fs::remove(path);
 }
 
+// Slots with open gates: folding happens at blocks, so cuts must not matter either.
+TEST(SparsePolicy, SlotsDoNotDependOnCutsAndAreRestored) {
+  const AttentionShape shape = small_shape();
+  retriever::Adapter adapter = small_adapter();
+  const auto random = [](int64_t n) {
+    const at::Tensor values = at::randn({n});
+    return std::vector<float>(values.const_data_ptr<float>(), values.const_data_ptr<float>() + n);
+  };
+  at::manual_seed(8);
+  constexpr int64_t kWidth = kKvHeads * kDim, kSlots = 5;
+  adapter.slots[1] = {.n_slots = kSlots,
+                      .n_kv_heads = kKvHeads,
+                      .u_k = random(kWidth * kSlots),
+                      .u_v = random(kWidth * kSlots),
+                      .beta = std::vector<float>(kSlots, 0.9f),
+                      .read_k = random(kKvHeads * kWidth * kDim),
+                      .read_v = random(kKvHeads * kWidth * kDim),
+                      .gate = std::vector<float>(kHeads, 0.5f)};
+  const Stream stream(500);
+  const PolicyOptions options = small_options("dsrasq");
+  const auto outputs = [&](const PolicyOptions& o, const std::vector<int64_t>& cuts) {
+    return run(*make_policy(o, shape, &adapter), stream, 500, cuts);
+  };
+  const at::Tensor want = outputs(options, {64});
+  EXPECT_EQ(std::memcmp(want.const_data_ptr<float>(),
+                        outputs(options, {11, 2}).const_data_ptr<float>(), want.nbytes()),
+            0);
+  PolicyOptions silent = options;
+  silent.slots = 0;
+  const at::Tensor without = outputs(silent, {64});
+  EXPECT_TRUE(at::equal(want[0], without[0])) << "layer 0 has no slots";
+  EXPECT_TRUE(at::equal(want[1].narrow(0, 0, 128), without[1].narrow(0, 0, 128)))
+      << "nothing had left the window";
+  EXPECT_FALSE(at::equal(want[1].narrow(0, 128, 1), without[1].narrow(0, 128, 1)));
+  EXPECT_EQ(make_policy(options, shape, &adapter)->bytes(),
+            planned_bytes(options, shape, &adapter));
+}
+
 TEST(SparsePolicy, RecordingNamesThePositionsThatWereRead) {
   const AttentionShape shape = small_shape();
   at::manual_seed(4);

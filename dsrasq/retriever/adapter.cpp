@@ -13,6 +13,7 @@
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/formats/safetensors.h"
+#include "dsrasq/retriever/adapter_slots.h"
 
 namespace dsrasq::retriever {
 namespace {
@@ -129,13 +130,14 @@ Adapter Adapter::load(const fs::path& path) {
     adapter.indexers[layer].visit([&](const char* name, at::Tensor& tensor) {
       tensor = read_tensor(file, tensor_name(layer, name), shape_of(name, adapter));
     });
+  adapter.slots = read_slots(file, kMaxLayers);
   return adapter;
 }
 
 void Adapter::save(const fs::path& path) const {
   json layers = json::array();
   std::vector<at::Tensor> halves;  // keeps the bytes alive until they are written
-  std::vector<formats::NamedTensor> tensors;
+  std::vector<formats::NamedTensor> tensors = slot_tensors(slots);
   for (auto [layer, indexer] : indexers) {
     layers.push_back(layer);
     indexer.visit([&, layer = layer](const char* name, const at::Tensor& tensor) {

@@ -28,8 +28,8 @@ at::Device parse_device(const std::string& name) {
   return at::Device(name);
 }
 
-// Where adapters that come with the program are looked for: beside the working folder and beside
-// the program (build/PRESET/bin/dsrasq in a checkout, PREFIX/bin/dsrasq when installed).
+}  // namespace
+
 std::vector<fs::path> adapter_folders() {
   std::vector<fs::path> folders{"adapters"};
   std::error_code error;
@@ -41,8 +41,6 @@ std::vector<fs::path> adapter_folders() {
   }
   return folders;
 }
-
-}  // namespace
 
 Engine::Engine(const EngineOptions& options) : options_(options) {
   const at::Device device = parse_device(options.device);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dsrasq/model/transformer.h"
 #include "dsrasq/policy/factory.h"
@@ -28,6 +29,10 @@ struct EngineOptions {
     visit(threads, "threads", "CPU threads; 0: all cores");
   }
 };
+
+/// Where adapters are looked for: `adapters/` in the working folder and beside the program (in a
+/// checkout, or PREFIX/share/dsrasq/adapters when installed).
+std::vector<std::filesystem::path> adapter_folders();
 
 class Engine {
  public:

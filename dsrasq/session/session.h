@@ -18,6 +18,10 @@
 
 namespace dsrasq::session {
 
+/// The kind and the newest version of session files (formats/chunk_file.h).
+inline constexpr const char* kSessionKind = "dsrasq session";
+inline constexpr uint32_t kSessionVersion = 1;
+
 /// A text that was read: which tokens of the sequence are its, so that a passage can be shown
 /// again.
 struct Source {

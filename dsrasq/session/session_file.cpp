@@ -14,8 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr const char* kWhere = "session.session_file";
-constexpr const char* kKind = "dsrasq session";
-constexpr uint32_t kVersion = 1;
 constexpr size_t kStateBytes = 16 << 10;
 constexpr size_t kSourcesBytes = 64 << 10;
 
@@ -101,7 +99,7 @@ void check_same(const formats::ChunkFile& in, const char* what, const std::strin
 }  // namespace
 
 void Session::save(const std::filesystem::path& path) const {
-  formats::ChunkFileWriter out(path, kKind, kVersion);
+  formats::ChunkFileWriter out(path, kSessionKind, kSessionVersion);
   add_json(out, "state",
            {{"model", engine_.fingerprint()},
             {"model_file", engine_.options().model},
@@ -122,7 +120,7 @@ void Session::save(const std::filesystem::path& path) const {
 }
 
 std::unique_ptr<Session> Session::load(const Engine& engine, const std::filesystem::path& path) {
-  const formats::ChunkFile in(path, kKind, kVersion);
+  const formats::ChunkFile in(path, kSessionKind, kSessionVersion);
   const Json state = read_json(in, "state");
   try {
     check_same(in, "model", state.at("model"), engine.fingerprint());

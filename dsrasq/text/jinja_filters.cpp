@@ -77,7 +77,7 @@ Value tojson_filter(Runtime& runtime, const Value& input, const Arguments& argum
   style.sort_keys = bool_or(bound[3], false);
   if (bound[1] && !bound[1]->is(Kind::kNone)) {
     style.indent = indentation(*bound[1]);
-    style.between_items = ",";
+    style.between_items = std::string(1, ',');  // a literal trips -Wrestrict of g++ 12
   }
   if (bound[2] && !bound[2]->is(Kind::kNone)) {
     const auto parts = iterate(runtime.work, *bound[2]);

@@ -1,0 +1,89 @@
+#include "dsrasq/retriever/adapter_slots.h"
+
+#include <cmath>
+#include <cstring>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "dsrasq/core/error.h"
+
+namespace dsrasq::retriever {
+namespace {
+
+constexpr const char* kWhere = "retriever.adapter_slots";
+using formats::Dtype;
+using formats::NamedTensor;
+
+std::string tensor_name(int64_t layer, const char* name) {
+  return concat("slots.", layer, '.', name);
+}
+
+// Copies a tensor out after checking its type, rank and values.
+std::vector<float> values_of(const formats::SafetensorsFile& file, const std::string& name,
+                             size_t rank, std::vector<int64_t>& shape) {
+  const NamedTensor& tensor = file.require(name);
+  DSRASQ_CHECK(tensor.dtype == Dtype::kF32 && tensor.shape.size() == rank, kBadInput, kWhere,
+               file.path().string(), ": ", name, " has another type or rank than F32 and ", rank);
+  shape = tensor.shape;
+  std::vector<float> values(tensor.bytes.size() / sizeof(float));
+  if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+  for (const float value : values)
+    DSRASQ_CHECK(std::isfinite(value), kBadInput, kWhere, file.path().string(), ": ", name,
+                 " holds a NaN or an infinity");
+  return values;
+}
+
+memory::SlotParameters read_layer(const formats::SafetensorsFile& file, int64_t layer) {
+  memory::SlotParameters p;
+  std::vector<int64_t> u_k, u_v, beta, read_k, read_v, gate;
+  p.u_k = values_of(file, tensor_name(layer, "u_k"), 2, u_k);
+  p.u_v = values_of(file, tensor_name(layer, "u_v"), 2, u_v);
+  p.beta = values_of(file, tensor_name(layer, "beta"), 1, beta);
+  p.read_k = values_of(file, tensor_name(layer, "read_k"), 3, read_k);
+  p.read_v = values_of(file, tensor_name(layer, "read_v"), 3, read_v);
+  p.gate = values_of(file, tensor_name(layer, "gate"), 1, gate);
+  p.n_slots = u_k[1];
+  p.n_kv_heads = read_k[0];
+  const int64_t width = u_k[0];
+  DSRASQ_CHECK(p.n_slots > 0 && p.n_kv_heads > 0 && u_v == u_k && beta[0] == p.n_slots &&
+                   read_v == read_k && read_k[1] == width && read_k[0] * read_k[2] == width &&
+                   gate[0] > 0 && gate[0] % read_k[0] == 0,
+               kBadInput, kWhere, file.path().string(), ": the tensors slots.", layer,
+               ".* do not fit each other");
+  for (const float keep : p.beta)
+    DSRASQ_CHECK(keep > 0 && keep < 1, kBadInput, kWhere, file.path().string(), ": slots.", layer,
+                 ".beta holds ", keep, ", want values between 0 and 1");
+  return p;
+}
+
+}  // namespace
+
+std::map<int64_t, memory::SlotParameters> read_slots(const formats::SafetensorsFile& file,
+                                                     int64_t n_layers) {
+  std::map<int64_t, memory::SlotParameters> slots;
+  for (int64_t layer = 0; layer < n_layers; ++layer)
+    if (file.find(tensor_name(layer, "u_k")) != nullptr) slots[layer] = read_layer(file, layer);
+  return slots;
+}
+
+std::vector<NamedTensor> slot_tensors(const std::map<int64_t, memory::SlotParameters>& slots) {
+  std::vector<NamedTensor> tensors;
+  for (const auto& [layer, p] : slots) {
+    const int64_t r = p.n_slots, width = static_cast<int64_t>(p.u_k.size()) / r;
+    const auto add = [&, layer = layer](const char* name, const std::vector<float>& values,
+                                        std::vector<int64_t> shape) {
+      tensors.push_back({tensor_name(layer, name), Dtype::kF32, std::move(shape),
+                         std::as_bytes(std::span(values))});
+    };
+    add("u_k", p.u_k, {width, r});
+    add("u_v", p.u_v, {width, r});
+    add("beta", p.beta, {r});
+    add("read_k", p.read_k, {p.n_kv_heads, width, width / p.n_kv_heads});
+    add("read_v", p.read_v, {p.n_kv_heads, width, width / p.n_kv_heads});
+    add("gate", p.gate, {static_cast<int64_t>(p.gate.size())});
+  }
+  return tensors;
+}
+
+}  // namespace dsrasq::retriever

@@ -1,0 +1,23 @@
+#pragma once
+
+// The compressive cache's parameters in an adapter file: fp32 tensors `slots.LAYER.NAME`.
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "dsrasq/formats/safetensors.h"
+#include "dsrasq/memory/slot_cache.h"
+
+namespace dsrasq::retriever {
+
+/// The slots of every layer that has some. Throws kBadInput naming the file and the tensor that is
+/// missing, does not fit the others of its layer, or holds a value that it may not.
+std::map<int64_t, memory::SlotParameters> read_slots(const formats::SafetensorsFile& file,
+                                                     int64_t n_layers);
+
+/// Tensors to write; their bytes are those of `slots`, which must outlive them.
+std::vector<formats::NamedTensor> slot_tensors(
+    const std::map<int64_t, memory::SlotParameters>& slots);
+
+}  // namespace dsrasq::retriever
