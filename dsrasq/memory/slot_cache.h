@@ -13,6 +13,7 @@ namespace dsrasq::memory {
 /// The trained parameters of a layer's slots. `d` is Hkv * D.
 struct SlotParameters {
   int64_t n_slots = 0;                ///< r
+  int64_t n_kv_heads = 0;             ///< Hkv
   std::vector<float> u_k, u_v;        ///< `[d, r]`: which tokens of a block a slot takes
   std::vector<float> beta;            ///< `[r]`, in (0, 1): how much a slot keeps at each block
   std::vector<float> read_k, read_v;  ///< `[Hkv, d, D]`: a slot as a key and a value of a head
