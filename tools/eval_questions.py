@@ -63,7 +63,8 @@ def located(questions, text):
 
 def dsrasq(arguments, *words):
     """The JSON object that a command prints."""
-    command = [str(arguments.dsrasq), *map(str, words), *arguments.option, "--json", "--quiet"]
+    command, *rest = map(str, words)  # options first: behind "--" they would be part of the question
+    command = [str(arguments.dsrasq), command, "--json", "--quiet", *arguments.option, *rest]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False)
     lines = done.stdout.splitlines()
     if len(lines) != 1:
@@ -86,7 +87,8 @@ def ask_all(arguments, way, document, questions):
     options = WAYS[way]
     session = arguments.folder / f"{way}.dsr"
     if way != "question":
-        dsrasq(arguments, "digest", document, "-o", session, *options)
+        if not session.exists():
+            dsrasq(arguments, "digest", document, "-o", session, *options)
     for question in questions:
         if way == "question":
             source = ["--context", document, *options]
