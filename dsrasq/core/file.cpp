@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "dsrasq/core/error.h"
@@ -82,6 +83,11 @@ std::string read_file(const std::filesystem::path& path, uint64_t max_bytes) {
 }
 
 AtomicFileWriter::AtomicFileWriter(std::filesystem::path path) : path_(std::move(path)) {
+  // A rename would put a file in the place of a device or a pipe.
+  std::error_code error;
+  const auto there = std::filesystem::status(path_, error);
+  DSRASQ_CHECK(!std::filesystem::exists(there) || std::filesystem::is_regular_file(there), kOutput,
+               kWhere, "cannot write ", path_.string(), ": it is there and is no regular file");
   temporary_ = path_.string() + ".tmp-" + std::to_string(::getpid());
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) fail("cannot create");

@@ -40,7 +40,8 @@ std::string read_file(const std::filesystem::path& path, uint64_t max_bytes = 1u
 
 /// Writes a file whole or not at all: a temporary file beside it, fsync, rename, fsync of the
 /// folder. Throws kOutput naming the path and the reason; the temporary file is removed then, and
-/// what stood at `path` before stays.
+/// what stood at `path` before stays. What is there and is no regular file (a device, a folder) is
+/// refused.
 class AtomicFileWriter {
  public:
   explicit AtomicFileWriter(std::filesystem::path path);

@@ -57,6 +57,22 @@ TEST_F(FileTest, FullDiskIsNamedAndLeavesNothing) {
   EXPECT_EQ(n_files(), 0u);
 }
 
+TEST_F(FileTest, WhatIsNoRegularFileIsNotReplaced) {
+  fs::create_directories(dir_ / "folder");
+  fs::create_symlink("/dev/null", dir_ / "device");
+  for (const char* name : {"folder", "device"}) {
+    try {
+      write_file(dir_ / name, "x");
+      FAIL() << "no throw";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kOutput);
+      EXPECT_NE(std::string(e.what()).find("is no regular file"), std::string::npos) << e.what();
+    }
+  }
+  EXPECT_TRUE(fs::is_character_file(dir_ / "device"));
+  EXPECT_EQ(n_files(), 2u);
+}
+
 TEST_F(FileTest, MissingFilesAndFoldersAreBadInput) {
   for (const fs::path& path : {dir_ / "missing", dir_}) {
     try {
