@@ -88,6 +88,7 @@ nlohmann::ordered_json ask(const AskConfig& given, const Console& console) {
   AskConfig config = given;
   settle_question(config);
   config.model.policy.seed = config.answer.sampling.seed;
+  config.answer.check();
   const session::Engine engine = load_engine(config.model, console);
   const Prompt prompt(engine.tokenizer());
   Reading reading = config.session.empty() ? read_context(config, engine, prompt, console)

@@ -185,6 +185,7 @@ nlohmann::ordered_json Chat::run() {
 nlohmann::ordered_json chat(const ChatConfig& config, const Console& console) {
   ChatConfig resolved = config;
   resolved.model.policy.seed = config.answer.sampling.seed;
+  resolved.answer.check();
   const session::Engine engine = load_engine(resolved.model, console);
   return Chat(resolved, engine, console).run();
 }

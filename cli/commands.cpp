@@ -5,10 +5,18 @@
 namespace dsrasq::cli {
 
 std::vector<Command> all_commands() {
-  return {ask_command(),         digest_command(),          generate_command(),
-          chat_command(),        train_retriever_command(), eval_perplexity_command(),
-          eval_needle_command(), bench_prefill_command(),   bench_decode_command(),
-          inspect_command(),     version_command()};
+  return {ask_command(),
+          digest_command(),
+          generate_command(),
+          chat_command(),
+          train_retriever_command(),
+          train_joint_command(),
+          eval_perplexity_command(),
+          eval_needle_command(),
+          bench_prefill_command(),
+          bench_decode_command(),
+          inspect_command(),
+          version_command()};
 }
 
 }  // namespace dsrasq::cli

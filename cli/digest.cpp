@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "cli/prompt.h"
 #include "cli/reading.h"
 #include "cli/session_setup.h"
@@ -14,6 +15,7 @@
 namespace dsrasq::cli {
 namespace {
 
+using Json = nlohmann::ordered_json;
 constexpr const char* kWhere = "cli.digest";
 
 struct DigestConfig {
@@ -37,6 +39,7 @@ void check(const DigestConfig& config) {
                "want -o FILE, the session file to write");
   DSRASQ_CHECK(config.model.policy.retention != "question", kInvalidArgument, kWhere,
                "--retention question needs the question before the text; use dsrasq ask --context");
+  session::check_can_be_saved(config.model.policy);
   if (!config.session.empty()) refuse_policy_options(config.model);
 }
 
@@ -50,6 +53,17 @@ std::unique_ptr<session::Session> start(const DigestConfig& config, const sessio
   return session;
 }
 
+// Hours of reading should not end at a file that cannot be written.
+void check_output(const std::string& path, uint64_t n_bytes) {
+  const AtomicFileWriter tries_to_create(path);
+  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  std::error_code error;
+  const auto space = std::filesystem::space(folder, error);
+  DSRASQ_CHECK(error || space.available >= n_bytes, kOutput, kWhere, path, " will take ",
+               format_bytes(n_bytes), ", and ", format_bytes(space.available), " are free in ",
+               folder.string());
+}
+
 // What was read of the last source before the user stopped.
 void mark_interrupted(session::Session& session) {
   if (session.sources().empty()) return;
@@ -57,12 +71,14 @@ void mark_interrupted(session::Session& session) {
   last.n_tokens = session.position() - last.first_token;
 }
 
-nlohmann::ordered_json digest(const DigestConfig& config, const Console& console) {
+Json digest(const DigestConfig& config, const Console& console) {
   check(config);
+  check_output(config.output, 0);
   const session::Engine engine = load_engine(config.model, console);
   const auto files = load_texts(engine.tokenizer(), config.files);
   const auto session = start(config, engine, files, console);
   if (is_fixed(session->policy())) console.note(memory_line(session->policy()));
+  check_output(config.output, session->policy().bytes());
   ReadSpeed speed;
   bool was_interrupted = false;
   try {
@@ -82,15 +98,16 @@ nlohmann::ordered_json digest(const DigestConfig& config, const Console& console
   resolved.model.policy = session->options();
   FieldList fields;
   fields.add(resolved);
-  write_file(config.output + ".config.json", fields.json().dump(2) + "\n");
-  nlohmann::ordered_json result{{"session", config.output},
-                                {"session_bytes", session_bytes},
-                                {"context_tokens", session->position()},
-                                {"read_tokens", speed.tokens},
-                                {"policy", session->policy().name()},
-                                {"cache_bytes", session->policy().bytes()},
-                                {"peak_rss_bytes", peak_rss_bytes()},
-                                {"prefill_tokens_per_s", speed.tokens_per_s()}};
+  write_file(config.output + ".config.json",
+             fields.json().dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  Json result{{"session", config.output},
+              {"session_bytes", session_bytes},
+              {"context_tokens", session->position()},
+              {"read_tokens", speed.tokens},
+              {"policy", session->policy().name()},
+              {"cache_bytes", session->policy().bytes()},
+              {"peak_rss_bytes", peak_rss_bytes()},
+              {"prefill_tokens_per_s", speed.tokens_per_s()}};
   console.result_lines(result);
   return result;
 }

@@ -6,7 +6,7 @@
 #include "cli/command.h"
 #include "cli/prompt.h"
 #include "dsrasq/core/error.h"
-#include "dsrasq/core/file.h"
+#include "dsrasq/data/text_reader.h"
 
 namespace dsrasq::cli {
 namespace {
@@ -28,13 +28,14 @@ struct GenerateConfig {
 
 std::string prompt_text(const std::string& prompt) {
   DSRASQ_CHECK(!prompt.empty(), kInvalidArgument, "cli.generate", "the prompt is missing");
-  if (prompt == "-") return read_file(prompt);
-  return prompt.front() == '@' ? read_file(prompt.substr(1)) : prompt;
+  if (prompt == "-") return data::TextReader(prompt).rest();
+  return prompt.front() == '@' ? data::TextReader(prompt.substr(1)).rest() : prompt;
 }
 
 nlohmann::ordered_json generate(const GenerateConfig& given, const Console& console) {
   GenerateConfig config = given;
   config.model.policy.seed = config.answer.sampling.seed;
+  config.answer.check();
   const std::string text = prompt_text(config.prompt);
   const session::Engine engine = load_engine(config.model, console);
   const text::Tokenizer& tokenizer = engine.tokenizer();

@@ -105,6 +105,12 @@ Json adapter_json(const std::string& path) {
   const retriever::Adapter adapter = retriever::Adapter::load(path);
   Json layers = Json::array();
   for (const auto& [layer, parameters] : adapter.indexers) layers.push_back(layer);
+  int64_t lora_rank = 0, n_slots = 0;
+  for (auto [layer, part] : adapter.lora)
+    part.visit([&](const char*, const retriever::LowRank& low_rank) {
+      if (low_rank.defined()) lora_rank = std::max(lora_rank, low_rank.a.size(0));
+    });
+  for (const auto& [layer, slots] : adapter.slots) n_slots = std::max(n_slots, slots.n_slots);
   const Json record = Json::parse(adapter.record, nullptr, false);
   return {{"kind", "adapter"},
           {"file", path},
@@ -115,6 +121,10 @@ Json adapter_json(const std::string& path) {
           {"index_dim", adapter.head_dim},
           {"max_distance", adapter.d_max},
           {"retriever_layers", layers},
+          {"thresholds", adapter.thresholds.size()},
+          {"lora_layers", adapter.lora.size()},
+          {"lora_rank", lora_rank},
+          {"slots", n_slots},
           {"record", record.is_discarded() ? Json(adapter.record) : record}};
 }
 

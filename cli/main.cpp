@@ -2,6 +2,7 @@
 // catch-all of the program.
 
 #include <c10/util/Exception.h>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
@@ -139,10 +140,15 @@ void dispatch(Words words) {
     words.push_back("--help");
   }
   // Options that every command has may stand before it.
-  while (words.size() > 1 && (words[0] == "--json" || words[0] == "--quiet"))
-    std::rotate(words.begin(), words.begin() + 1, words.end());
-  const Command* command = find_command(commands, words);
-  if (command) return run_command(*command, words);
+  Words before;
+  while (words.size() > 1 && (words[0] == "--json" || words[0] == "--quiet")) {
+    before.push_back(words[0]);
+    words.erase(words.begin());
+  }
+  if (const Command* command = find_command(commands, words)) {
+    words.insert(words.begin(), before.begin(), before.end());
+    return run_command(*command, words);
+  }
   DSRASQ_CHECK(wants_help(words), kInvalidArgument, kWhere, "dsrasq ", words[0],
                " needs one more word; dsrasq ", words[0], " --help lists them");
   std::cout << overview(commands, words[0] + " ");
@@ -174,6 +180,7 @@ int run(const Words& words) {
 // Leaves without running destructors of globals: those of some CUDA builds of LibTorch abort, and
 // nothing that matters is left to them.
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a write over the user's limit then fails as on a full disk
   const int status = dsrasq::cli::run({argv + 1, argv + argc});
   std::cout.flush();
   std::fflush(nullptr);

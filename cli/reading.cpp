@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <optional>
 
 #include "cli/progress.h"
@@ -96,7 +97,10 @@ ReadSpeed read_texts(session::Session& session, const std::vector<TextFile>& fil
 std::vector<session::Passage> passages_of(session::Session& session,
                                           const std::vector<policy::RetrievedToken>& retrieved,
                                           std::vector<TextFile> files, const Console& console) {
-  if (retrieved.empty()) return {};
+  const retriever::Adapter* adapter = session.engine().adapter();
+  const session::PassageRanking ranking(
+      retrieved, adapter ? adapter->recall : std::map<int64_t, float>{}, session.position());
+  if (ranking.empty()) return {};
   std::vector<session::ReadText> texts;
   for (const session::Source& source : session.sources()) {
     auto text = text_of(source, files, console);
@@ -104,7 +108,7 @@ std::vector<session::Passage> passages_of(session::Session& session,
     auto tokens = session.engine().tokenizer().encode_with_offsets(*text);
     texts.push_back({source.path, std::move(*text), std::move(tokens), source.first_token});
   }
-  return session::find_passages(retrieved, {}, texts, {});
+  return session::find_passages(ranking, texts, {});
 }
 
 }  // namespace dsrasq::cli

@@ -10,7 +10,7 @@
 namespace dsrasq::cli {
 namespace {
 
-constexpr const char* kWhere = "cli.memory";
+constexpr const char* kWhere = "cli.session_setup";
 constexpr uint64_t kDefaultBudget = 2ull << 30;
 constexpr int64_t kDefaultPool = 16384;
 constexpr int64_t kPage = 16;
@@ -56,6 +56,12 @@ void check_fits(const SessionOptions& options) {
 }
 
 }  // namespace
+
+void AnswerOptions::check() const {
+  DSRASQ_CHECK(max_tokens >= 0, kInvalidArgument, kWhere, "--max-tokens is ", max_tokens,
+               ", want 0 or more");
+  const model::Sampler checks_its_options(sampling);
+}
 
 session::Engine load_engine(const SessionOptions& options, const Console& console) {
   check_fits(options);

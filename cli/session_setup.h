@@ -59,6 +59,8 @@ struct AnswerOptions {
     v(stop, "stop", "texts that end an answer");
     v(sampling.seed, "seed", "of the sampling");
   }
+  /// Throws kInvalidArgument naming a value that is out of range. Call it before anything is read.
+  void check() const;
   session::GenerateOptions generate_options() const {
     return {.max_tokens = max_tokens, .stop = stop, .sampling = sampling};
   }

@@ -238,9 +238,41 @@ def fuzzing_seeds():
     (seeds["chunk_file"] / "two.dsr").write_bytes(chunk_file({b"a": b"hello", b"empty": b""}))
 
 
+def session_seeds():
+    """Edits as dsrasq/session/session_fuzz.cpp reads them: of which session, then section by section."""
+    folder = ROOT / "tests" / "fuzz" / "session"
+    folder.mkdir(parents=True, exist_ok=True)
+    overwrite, merge, replace, append = range(4)
+    state, sources, last_state, policy = range(4)
+
+    def seed(name, base, *edits):
+        (folder / name).write_bytes(bytes([base]) + b"".join(
+            struct.pack("<BBH", section, kind, len(data)) + data for section, kind, data in edits))
+
+    def at(offset, data):
+        return struct.pack("<I", offset) + data
+
+    dsrasq, question, random, recency, window, full = range(6)
+    seed("good_dsrasq", dsrasq, (last_state, append, b""))
+    seed("good_full", full, (last_state, append, b""))
+    seed("options", recency, (state, merge, json.dumps(
+        {"options": {"pool": 80, "window": 16, "sinks": 4, "topk": 8, "slots": 3, "retention": "score",
+                     "policy": "random", "max-distance": 50}}).encode()))
+    seed("position", window, (state, merge, b'{"position": 1019}'), (policy, overwrite, at(0, b"\xfb\x03")))
+    seed("sampling", recency, (state, merge, json.dumps(
+        {"sampling": {"temperature": 1, "top_k": 5, "top_p": 0.5, "min_p": 0.1, "repeat_penalty": 1,
+                      "repeat_last_n": 3, "seed": 7}, "sampler": "dsrasq-sampler-1 1 2 3 4 1 95"}).encode()))
+    seed("sources", recency, (sources, replace, json.dumps(
+        [{"path": "a", "bytes": 1, "fingerprint": "", "first_token": 5, "n_tokens": 9}]).encode()))
+    seed("page_count", dsrasq, (15, overwrite, at(0, b"\x0f")))
+    seed("slot_folds", dsrasq, (37, overwrite, at(0, b"\x02")))
+    seed("probes", question, (17, overwrite, at(0, b"\x7f")), (21, overwrite, at(0, b"\xff" * 8)))
+
+
 if __name__ == "__main__":
     GOLDEN.mkdir(parents=True, exist_ok=True)
     dequantize_golden()
     checkpoint_golden()
     config_golden()
     fuzzing_seeds()
+    session_seeds()

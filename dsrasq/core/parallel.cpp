@@ -5,6 +5,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -48,7 +49,10 @@ void wait_for_change(std::atomic<T>& value, T old) {
 class Pool {
  public:
   explicit Pool(int n_threads) {
-    for (int i = 1; i < n_threads; ++i) workers_.emplace_back([this] { loop(); });
+    try {
+      for (int i = 1; i < n_threads; ++i) workers_.emplace_back([this] { loop(); });
+    } catch (const std::system_error&) {  // the system allows no more: fewer do the same work
+    }
   }
 
   ~Pool() {

@@ -32,6 +32,7 @@ struct ByteStream::State {
   std::string name;
   int fd = -1;
   bool owns_fd = false;
+  uint64_t max_bytes = 0;   // of text
   uint64_t bytes_left = 0;  // that may still be delivered
   std::vector<char> buffer = std::vector<char>(kBufferBytes);
   size_t begin = 0, end = 0;  // of what the buffer holds
@@ -84,6 +85,13 @@ struct ByteStream::State {
     if (is_xz && lzma_stream_decoder(&xz, kMaxDecoderBytes, LZMA_CONCATENATED) != LZMA_OK) {
       throw Error(ErrorCode::kResourceExhausted, kWhere, concat("no memory to decompress ", name));
     }
+    struct stat status {};
+    const bool has_size = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    if (!is_xz && has_size && static_cast<uint64_t>(status.st_size) > max_bytes) fail_size();
+  }
+
+  [[noreturn]] void fail_size() const {
+    fail(" holds more text than the limit allows (", max_bytes, " bytes)");
   }
 
   size_t read_plain(std::span<char> out) {
@@ -118,7 +126,7 @@ struct ByteStream::State {
 
 ByteStream::ByteStream(const std::filesystem::path& path, uint64_t max_bytes)
     : state_(std::make_unique<State>()) {
-  state_->bytes_left = max_bytes;
+  state_->max_bytes = state_->bytes_left = max_bytes;
   state_->open(path);
   state_->detect_format();
 }
@@ -135,7 +143,7 @@ size_t ByteStream::read(std::span<char> out) {
     const std::span<char> rest = out.subspan(filled);
     const size_t n = state_->is_xz ? state_->read_xz(rest) : state_->read_plain(rest);
     if (n == 0) break;
-    if (n > state_->bytes_left) state_->fail(" holds more text than the limit allows");
+    if (n > state_->bytes_left) state_->fail_size();
     state_->bytes_left -= n;
     filled += n;
   }

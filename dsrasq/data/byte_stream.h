@@ -15,7 +15,8 @@ namespace dsrasq::data {
 class ByteStream {
  public:
   /// `-` reads standard input. Throws kBadInput naming the file when it cannot be opened, is a
-  /// folder, or is compressed in a way that is not supported (gzip, zstd).
+  /// folder, is compressed in a way that is not supported (gzip, zstd), or is a plain file of more
+  /// than `max_bytes`.
   ByteStream(const std::filesystem::path& path, uint64_t max_bytes);
   ~ByteStream();
   ByteStream(ByteStream&&) noexcept;

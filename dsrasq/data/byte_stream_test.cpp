@@ -71,6 +71,11 @@ TEST_F(ByteStreamTest, BombIsStoppedAtTheLimit) {
                        "bomb.xz holds more text than the limit allows"));
 }
 
+TEST_F(ByteStreamTest, AFileOverTheLimitIsRefusedUnread) {
+  EXPECT_TRUE(contains(message_of([&] { ByteStream(write("a", "12345"), 4); }),
+                       "holds more text than the limit allows (4 bytes)"));
+}
+
 TEST_F(ByteStreamTest, UnreadableFilesAreNamed) {
   EXPECT_TRUE(contains(message_of([&] { read_all(folder_ / "missing"); }),
                        "missing cannot be read: No such file"));

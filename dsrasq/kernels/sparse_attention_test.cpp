@@ -145,6 +145,22 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
          (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
+/// A call of queries i .. i + n - 1 of `all`.
+SparseAttentionParams part_of(const SparseAttentionParams& all, const Dims& s, int64_t i,
+                              int64_t n) {
+  SparseAttentionParams part = all;
+  part.n = n;
+  part.pos0 += i;
+  part.q += i * s.H * s.D;
+  part.q_raw += i * s.H * s.D;
+  part.out += i * s.H * s.D;
+  part.selected += i * s.k;
+  part.n_selected += i;
+  part.retrieved_mass += i * s.k;
+  part.pool_mass += i;
+  return part;
+}
+
 class SparseAttention : public testing::TestWithParam<Dims> {
  protected:
   void TearDown() override {
@@ -177,30 +193,24 @@ TEST_P(SparseAttention, EveryInstructionSetAgreesWithTheReference) {
 TEST_P(SparseAttention, BitsDoNotDependOnTheCallsOrOnTheThreads) {
   const Dims s = GetParam();
   Case c(s);
-  set_num_threads(1);
-  Result want(s);
-  sparse_attention(c.params(want.out, want.mass, want.pool_mass));
-  for (const int n_threads : {1, 3}) {
-    set_num_threads(n_threads);
-    for (const int64_t step : {int64_t{1}, int64_t{5}, s.n}) {
-      Result got(s);
-      const SparseAttentionParams all = c.params(got.out, got.mass, got.pool_mass);
-      for (int64_t i = 0; i < s.n; i += step) {
-        SparseAttentionParams part = all;
-        part.n = std::min(step, s.n - i);
-        part.pos0 += i;
-        part.q += i * s.H * s.D;
-        part.q_raw += i * s.H * s.D;
-        part.out += i * s.H * s.D;
-        part.selected += i * s.k;
-        part.n_selected += i;
-        part.retrieved_mass += i * s.k;
-        part.pool_mass += i;
-        sparse_attention(part);
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(target);
+    SCOPED_TRACE(hwy::TargetName(target));
+    set_num_threads(1);
+    Result want(s);
+    sparse_attention(c.params(want.out, want.mass, want.pool_mass));
+    for (const int n_threads : {1, 3}) {
+      set_num_threads(n_threads);
+      for (const int64_t step : {int64_t{1}, int64_t{5}, int64_t{23}, s.n}) {
+        Result got(s);
+        const SparseAttentionParams all = c.params(got.out, got.mass, got.pool_mass);
+        for (int64_t i = 0; i < s.n; i += step)
+          sparse_attention(part_of(all, s, i, std::min(step, s.n - i)));
+        EXPECT_TRUE(same_bits(got.out, want.out)) << n_threads << " threads, " << step << " a call";
+        EXPECT_TRUE(same_bits(got.mass, want.mass));
+        EXPECT_TRUE(same_bits(got.pool_mass, want.pool_mass));
       }
-      EXPECT_TRUE(same_bits(got.out, want.out)) << n_threads << " threads, " << step << " a call";
-      EXPECT_TRUE(same_bits(got.mass, want.mass));
-      EXPECT_TRUE(same_bits(got.pool_mass, want.pool_mass));
     }
   }
 }
@@ -213,7 +223,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Dims{4, 4, 128, 300, 11, 0, 17, 64, 20, 0},  // no sinks, one head a KV head
                     Dims{8, 1, 256, 640, 9, 5, 96, 500, 16, 30},
                     Dims{2, 2, 16, 90, 33, 40, 16, 1000, 12, 5},  // sinks reach into the window
-                    Dims{5, 1, 32, 600, 3, 2, 20, 90, 0, 0}),     // nothing can be selected
+                    Dims{5, 1, 32, 600, 3, 2, 20, 90, 0, 0},      // nothing can be selected
+                    Dims{3, 1, 48, 480, 70, 4, 64, 400, 60, 0},   // two bases in one call
+                    Dims{1, 1, 16, 560, 40, 4, 64, 560, 64, 0},   // one head, d_max passed midway
+                    Dims{2, 1, 112, 600, 40, 4, 8, 100, 50, 0},   // selected after the base
+                    Dims{7, 1, 64, 400, 20, 1, 100, 17, 30, 0},   // small distances, seven heads
+                    Dims{4, 2, 240, 600, 33, 20, 33, 0, 20, 0}),  // all at one distance
     testing::PrintToStringParamName());
 
 TEST(SparseAttentionOptions, WithoutASelectionOnlySinksAndWindowAreRead) {
@@ -231,6 +246,66 @@ TEST(SparseAttentionOptions, WithoutASelectionOnlySinksAndWindowAreRead) {
   sparse_attention(p);
   for (size_t i = 0; i < want.out.size(); ++i) ASSERT_NEAR(got.out[i], want.out[i], 2e-5f);
   EXPECT_EQ(want.pool_mass, std::vector<float>(s.n, 0.0f));
+}
+
+// Queries at distances d_max - 1, d_max and d_max + 1 of the same tokens, which a call of many
+// queries turns once for all of them and a call of one query turns by itself.
+TEST(SparseAttentionDistances, TheLongestDistanceIsPassedTokenByToken) {
+  const Dims s{6, 2, 32, 500, 48, 3, 32, 420, 16, 0};
+  Case c(s);
+  for (int64_t i = 0; i < s.n; ++i) {
+    c.n_selected[i] = s.k;
+    for (int32_t item = 0; item < s.k; ++item) {
+      const int64_t position = s.pos0 - s.d_max + 16 + 2 * item;
+      const auto page =
+          std::find(c.first_position.begin(), c.first_position.end(), position / 16 * 16);
+      c.selected[i * s.k + item] =
+          static_cast<int32_t>((page - c.first_position.begin()) * 16 + position % 16);
+    }
+  }
+  Result want(s), got(s), alone(s);
+  sparse_attention_ref(c.params(want.out, want.mass, want.pool_mass));
+  sparse_attention(c.params(got.out, got.mass, got.pool_mass));
+  for (size_t i = 0; i < want.out.size(); ++i)
+    ASSERT_NEAR(got.out[i], want.out[i], 2e-5f) << "element " << i;
+  for (int64_t i = 0; i < s.n; ++i)
+    sparse_attention(part_of(c.params(alone.out, alone.mass, alone.pool_mass), s, i, 1));
+  EXPECT_TRUE(same_bits(alone.out, got.out));
+  EXPECT_TRUE(same_bits(alone.mass, got.mass));
+}
+
+TEST(SparseAttentionCuts, RandomShapesGiveTheSameBitsForRandomCuts) {
+  std::mt19937 rng(5);
+  const auto any = [&](int64_t first, int64_t last) {
+    return std::uniform_int_distribution<int64_t>(first, last)(rng);
+  };
+  for (int round = 0; round < 12; ++round) {
+    const auto Hkv = static_cast<int32_t>(any(1, 3));
+    const Dims s{.H = Hkv * static_cast<int32_t>(any(1, 4)),
+                 .Hkv = Hkv,
+                 .D = static_cast<int32_t>(any(1, 16)) * 16,
+                 .pos0 = any(100, 560),
+                 .n = any(17, 64),
+                 .n_sink = any(0, 20),
+                 .window = any(1, 90),
+                 .d_max = static_cast<int32_t>(any(0, 600)),
+                 .k = static_cast<int32_t>(any(1, 70)),
+                 .softcap = 0};
+    SCOPED_TRACE(testing::PrintToString(s));
+    Case c(s);
+    Result reference(s), want(s), got(s);
+    sparse_attention_ref(c.params(reference.out, reference.mass, reference.pool_mass));
+    sparse_attention(c.params(want.out, want.mass, want.pool_mass));
+    for (size_t i = 0; i < want.out.size(); ++i)
+      ASSERT_NEAR(want.out[i], reference.out[i], 2e-5f) << "element " << i;
+    for (int64_t i = 0, n = 0; i < s.n; i += n) {
+      n = std::min(any(1, 40), s.n - i);
+      sparse_attention(part_of(c.params(got.out, got.mass, got.pool_mass), s, i, n));
+    }
+    EXPECT_TRUE(same_bits(got.out, want.out));
+    EXPECT_TRUE(same_bits(got.mass, want.mass));
+    EXPECT_TRUE(same_bits(got.pool_mass, want.pool_mass));
+  }
 }
 
 }  // namespace

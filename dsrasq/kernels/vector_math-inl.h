@@ -1,6 +1,7 @@
 // Per-target header: compiled once per instruction set by the files that include it.
-// Elementary functions whose bits are the same on every instruction set: no fused multiply-add, a
-// fixed order of operations. After Cephes' expf: within 2 units in the last place.
+// Elementary functions after Cephes' expf: within 2 units in the last place. Their bits are the
+// same on every instruction set unless said otherwise: no fused multiply-add, a fixed order of
+// operations.
 
 #if defined(DSRASQ_KERNELS_VECTOR_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef DSRASQ_KERNELS_VECTOR_MATH_INL_H_
@@ -45,6 +46,28 @@ HWY_INLINE Floats exp_of(Floats x) {
   const auto y = hn::Add(hn::Add(hn::Mul(p, hn::Mul(r, r)), r), hn::Set(d, 1.0f));
   const auto power = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
   return hn::IfThenElseZero(is_normal, hn::Mul(y, power));
+}
+
+/// e^x for x <= 0; exactly 1 at 0 and exactly 0 below -87.3, at -infinity and for NaN. Cheaper than
+/// `exp_of` because it may fuse, so its bits differ between instruction sets.
+HWY_INLINE Floats exp_below_zero(Floats x) {
+  const FloatTag d;
+  const Int32Tag di;
+  const auto magic = hn::Set(d, 12582912.0f);  // 1.5 * 2^23: the sum's last bits are the integer
+  const auto is_normal = hn::Ge(x, hn::Set(d, -87.3f));
+  const auto shifted = hn::MulAdd(x, hn::Set(d, 1.44269504088896341f), magic);
+  const auto n = hn::Sub(shifted, magic);
+  auto r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
+  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
+  auto p = hn::MulAdd(hn::Set(d, 1.9875691500e-4f), r, hn::Set(d, 1.3981999507e-3f));
+  p = hn::MulAdd(p, r, hn::Set(d, 8.3334519073e-3f));
+  p = hn::MulAdd(p, r, hn::Set(d, 4.1665795894e-2f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.6666665459e-1f));
+  p = hn::MulAdd(p, r, hn::Set(d, 5.0000001201e-1f));
+  const auto one = hn::Set(d, 1.0f);
+  p = hn::MulAdd(hn::MulAdd(p, r, one), r, one);
+  const auto power = hn::ShiftLeft<23>(hn::BitCast(di, shifted));
+  return hn::IfThenElseZero(is_normal, hn::BitCast(d, hn::Add(hn::BitCast(di, p), power)));
 }
 
 /// tanh(x), absolute error below 2e-7.

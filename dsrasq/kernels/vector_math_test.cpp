@@ -21,6 +21,10 @@ void exp_of_each(const float* x, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] = hn::GetLane(exp_of(hn::Set(FloatTag(), x[i])));
 }
 
+void exp_below_zero_of_each(const float* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = hn::GetLane(exp_below_zero(hn::Set(FloatTag(), x[i])));
+}
+
 void tanh_of_each(const float* x, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] = hn::GetLane(tanh_of(hn::Set(FloatTag(), x[i])));
 }
@@ -33,6 +37,7 @@ namespace dsrasq::kernels {
 namespace {
 
 HWY_EXPORT(exp_of_each);
+HWY_EXPORT(exp_below_zero_of_each);
 HWY_EXPORT(tanh_of_each);
 
 /// Runs `body` with every instruction set of this machine.
@@ -75,6 +80,24 @@ TEST(VectorMath, ExpIsExactWhereMasksAndMaximaNeedIt) {
   on_every_target([&] {
     HWY_DYNAMIC_DISPATCH(exp_of_each)(x.data(), y.data(), static_cast<int64_t>(x.size()));
     EXPECT_EQ(y, (std::vector<float>{1, 1, 0, 0, 0}));
+  });
+}
+
+TEST(VectorMath, ExpBelowZeroIsWithinTwoUnitsInTheLastPlaceAndExactAtTheEnds) {
+  std::vector<float> x = grid(-87.25f, 0, 20011);
+  const size_t n_close = x.size();
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float end : {0.0f, -0.0f, -infinity, -1e30f, -87.4f, std::nanf("")}) x.push_back(end);
+  std::vector<float> y(x.size());
+  on_every_target([&] {
+    HWY_DYNAMIC_DISPATCH(exp_below_zero_of_each)
+    (x.data(), y.data(), static_cast<int64_t>(x.size()));
+    for (size_t i = 0; i < n_close; ++i) {
+      const double want = std::exp(static_cast<double>(x[i]));
+      ASSERT_NEAR(y[i] / want, 1.0, 2.4e-7) << x[i];
+    }
+    EXPECT_EQ(std::vector<float>(y.begin() + static_cast<std::ptrdiff_t>(n_close), y.end()),
+              (std::vector<float>{1, 1, 0, 0, 0, 0}));
   });
 }
 

@@ -22,7 +22,7 @@ class ProbeSet {
   void add(int64_t n, const int8_t* codes, const float* scales, const float* weights);
 
   int64_t size() const {
-    return added_.size() == 0 ? 0 : std::clamp<int64_t>(added_[0], 0, kMaxProbes);
+    return added_.size() == 0 ? 0 : static_cast<int64_t>(std::min<uint64_t>(added_[0], kMaxProbes));
   }
   const int8_t* codes() const { return codes_.data(); }     ///< `[size, n_h, d_i]`
   const float* scales() const { return scales_.data(); }    ///< `[size, n_h]`
@@ -41,7 +41,7 @@ class ProbeSet {
   int64_t n_heads_ = 0, head_dim_ = 0;
   Buffer<int8_t> codes_;
   Buffer<float> scales_, weights_;
-  Buffer<int64_t> added_;  // [1], all ever added
+  Buffer<uint64_t> added_;  // [1], all ever added
 };
 
 }  // namespace dsrasq::memory

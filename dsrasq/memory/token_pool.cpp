@@ -1,7 +1,6 @@
 #include "dsrasq/memory/token_pool.h"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "dsrasq/core/error.h"
@@ -12,6 +11,7 @@ namespace dsrasq::memory {
 namespace {
 
 constexpr int32_t kUseOfOneRetrieval = 16;  // leaves room for the decay's fractions
+constexpr int32_t kMostUse = 1 << 30;       // far more than what the decay leaves
 constexpr int64_t kProtectedBlocks = 2;     // a new page cannot have been of use yet
 
 // One page is being filled, and one may straddle the edge of the window and cannot leave yet.
@@ -40,7 +40,7 @@ TokenPool::TokenPool(const PoolConfig& config) : config_(config), n_pages_(pages
   page_first_ = Buffer<int64_t>(n_pages_);
   page_count_ = Buffer<int32_t>(n_pages_);
   page_use_ = Buffer<int32_t>(n_pages_);
-  page_score_ = Buffer<float>(n_pages_);
+  if (config.retention == Retention::kQuestion) probe_scores_ = ProbeScores(n_pages_);
   restored();
 }
 
@@ -49,8 +49,10 @@ size_t TokenPool::planned_bytes(const PoolConfig& config) {
   const auto heads = static_cast<size_t>(config.n_kv_heads);
   const size_t of_slot = 2 * heads * (static_cast<size_t>(config.head_dim) + sizeof(float)) +
                          (config.index_dim > 0 ? static_cast<size_t>(config.index_dim) + 4 : 0);
-  const size_t of_page = sizeof(int64_t) + 2 * sizeof(int32_t) + sizeof(float);
-  return slots * of_slot + slots / kPageTokens * of_page;
+  const size_t of_page = sizeof(int64_t) + 2 * sizeof(int32_t);
+  const bool has_probes = config.retention == Retention::kQuestion;
+  return slots * of_slot + slots / kPageTokens * of_page +
+         (has_probes ? ProbeScores::planned_bytes(pages_for(config)) : 0);
 }
 
 size_t TokenPool::bytes() const {
@@ -67,7 +69,7 @@ int64_t TokenPool::open_page(int64_t position) {
   page_first_[page] = position;
   page_count_[page] = 0;
   page_use_[page] = 0;
-  page_score_[page] = 0;
+  if (config_.retention == Retention::kQuestion) probe_scores_.clear(page);
   return page;
 }
 
@@ -98,14 +100,27 @@ void TokenPool::append(int64_t first, int64_t n_tokens, const float* k, const fl
   }
 }
 
-bool TokenPool::leaves_before(int64_t a, int64_t b) const {
-  const auto rank = [this](int64_t page) {
-    const double value = config_.retention == Retention::kScore      ? page_use_[page]
-                         : config_.retention == Retention::kQuestion ? page_score_[page]
-                                                                     : 0.0;
-    return std::tuple(value, page_first_[page]);
-  };
-  return rank(a) < rank(b);
+// Full pages before `protected_from`, the least useful first.
+std::vector<int64_t> TokenPool::leaving_order(int64_t protected_from) const {
+  std::vector<int64_t> stored;
+  for (int64_t page = 0; page < n_pages_; ++page)
+    if (page_count_[page] == kPageTokens) stored.push_back(page);
+  std::sort(stored.begin(), stored.end(),
+            [this](int64_t a, int64_t b) { return page_first_[a] < page_first_[b]; });
+  std::vector<int64_t> usefulness(static_cast<size_t>(n_pages_));  // 0 for all by recency
+  if (config_.retention == Retention::kScore)
+    std::copy_n(page_use_.data(), n_pages_, usefulness.begin());
+  if (config_.retention == Retention::kQuestion) {
+    const std::vector<int64_t> ranks = probe_scores_.best_ranks(stored);
+    for (size_t i = 0; i < stored.size(); ++i)
+      usefulness[static_cast<size_t>(stored[i])] = -ranks[i];
+  }
+  std::erase_if(
+      stored, [&](int64_t page) { return page_first_[page] + kPageTokens - 1 >= protected_from; });
+  std::stable_sort(stored.begin(), stored.end(), [&](int64_t a, int64_t b) {
+    return usefulness[static_cast<size_t>(a)] < usefulness[static_cast<size_t>(b)];
+  });
+  return stored;
 }
 
 void TokenPool::evict(int64_t position) {
@@ -114,19 +129,16 @@ void TokenPool::evict(int64_t position) {
                              ? 0
                              : std::min(kProtectedBlocks * config_.block, config_.capacity / 2);
   int64_t retrievable = 0;
-  std::vector<int64_t> candidates;
-  for (int64_t page = 0; page < n_pages_; ++page) {
-    const int64_t last = page_first_[page] + page_count_[page] - 1;
+  for (int64_t page = 0; page < n_pages_; ++page)
     retrievable += std::clamp<int64_t>(outside - page_first_[page], 0, page_count_[page]);
-    if (page_count_[page] == kPageTokens && last < outside - exempt) candidates.push_back(page);
-  }
-  std::sort(candidates.begin(), candidates.end(),
-            [this](int64_t a, int64_t b) { return leaves_before(a, b); });
-  for (size_t i = 0; i < candidates.size() && retrievable > config_.capacity; ++i) {
-    page_count_[candidates[i]] = 0;
-    free_pages_.push_back(candidates[i]);
-    retrievable -= kPageTokens;
-    n_tokens_ -= kPageTokens;
+  if (retrievable > config_.capacity) {
+    for (const int64_t page : leaving_order(outside - exempt)) {
+      if (retrievable <= config_.capacity) break;
+      page_count_[page] = 0;
+      free_pages_.push_back(page);
+      retrievable -= kPageTokens;
+      n_tokens_ -= kPageTokens;
+    }
   }
   if (config_.retention == Retention::kScore)
     for (int64_t page = 0; page < n_pages_; ++page) page_use_[page] -= page_use_[page] >> 4;
@@ -172,18 +184,48 @@ int64_t TokenPool::gather(int64_t first, int64_t end, std::vector<float>& k,
 }
 
 void TokenPool::restored() {
+  probe_scores_.check();
   n_tokens_ = 0;
   current_page_ = -1;
   free_pages_.clear();
   new_pages_.clear();
   for (int64_t page = n_pages_ - 1; page >= 0; --page) {
     DSRASQ_CHECK(page_count_[page] >= 0 && page_count_[page] <= kPageTokens &&
-                     page_first_[page] >= 0 && page_use_[page] >= 0,
+                     page_first_[page] >= 0 && page_use_[page] >= 0 && page_use_[page] <= kMostUse,
                  kBadInput, "memory.token_pool", "page ", page, " of the saved pool is damaged");
     n_tokens_ += page_count_[page];
     if (page_count_[page] == 0) free_pages_.push_back(page);
     if (page_count_[page] > 0 && page_count_[page] < kPageTokens) current_page_ = page;
   }
+}
+
+void TokenPool::check_position(int64_t position) const {
+  const int64_t n_sinks = config_.n_sinks, n_seen = std::max<int64_t>(0, position - n_sinks);
+  std::vector<int64_t> firsts;
+  int64_t n_filling = 0;
+  for (int64_t page = 0; page < n_pages_; ++page) {
+    const int64_t first = page_first_[page], count = page_count_[page];
+    if (count == 0) continue;
+    const bool is_full = count == kPageTokens;
+    DSRASQ_CHECK(first >= n_sinks && (first - n_sinks) % kPageTokens == 0 &&
+                     (is_full ? first <= position - count : first == position - count),
+                 kBadInput, "memory.token_pool", "page ", page, " of the saved pool holds ", count,
+                 " tokens from position ", first, ", which cannot be at position ", position);
+    firsts.push_back(first);
+    if (!is_full) n_filling = count;
+  }
+  std::sort(firsts.begin(), firsts.end());
+  DSRASQ_CHECK(std::adjacent_find(firsts.begin(), firsts.end()) == firsts.end() &&
+                   n_filling == n_seen % kPageTokens,
+               kBadInput, "memory.token_pool", "the pages of the saved pool are not those of ",
+               position, " tokens");
+  const int64_t in_block = position % config_.block;
+  const int64_t to_come =
+      in_block == 0 ? 0 : config_.block - in_block - std::max<int64_t>(0, n_sinks - position);
+  const auto n_free = static_cast<int64_t>(free_pages_.size());
+  DSRASQ_CHECK(n_free * kPageTokens + (kPageTokens - n_filling) % kPageTokens >= to_come, kBadInput,
+               "memory.token_pool", "the saved pool has ", n_free,
+               " free pages, too few for the next ", to_come, " tokens");
 }
 
 }  // namespace dsrasq::memory

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dsrasq/core/buffer.h"
+#include "dsrasq/memory/probe_scores.h"
 
 namespace dsrasq::memory {
 
@@ -17,7 +18,7 @@ inline constexpr int64_t kPageTokens = 16;
 enum class Retention : int {
   kRecency,   ///< the latest
   kScore,     ///< those retrieved most, with decay
-  kQuestion,  ///< those that the question's own retrieval scores highest
+  kQuestion,  ///< those that a word of the question retrieves first
 };
 /// Throws kInvalidArgument naming the choices.
 Retention parse_retention(const std::string& name);
@@ -51,8 +52,10 @@ class TokenPool {
 
   /// Adds to the use count of the pages of these pool slots (for Retention::kScore).
   void count_use(const int32_t* slots, int64_t n);
-  /// The value by which Retention::kQuestion ranks a page. Higher stays.
-  void set_page_score(int64_t page, float score) { page_score_[page] = score; }
+  /// What a probe of the question makes of a page (for Retention::kQuestion).
+  void set_probe_score(int64_t page, int64_t probe, float score) {
+    probe_scores_.set(page, probe, score);
+  }
 
   const PoolConfig& config() const { return config_; }
   int64_t n_pages() const { return n_pages_; }  ///< in the arrays, empty ones included
@@ -88,22 +91,26 @@ class TokenPool {
     visit("pool_key_scales", key_scales_.raw()), visit("pool_value_scales", value_scales_.raw());
     visit("pool_index_keys", index_keys_.raw()), visit("pool_index_scales", index_scales_.raw());
     visit("pool_page_first", page_first_.raw()), visit("pool_page_count", page_count_.raw());
-    visit("pool_page_use", page_use_.raw()), visit("pool_page_score", page_score_.raw());
+    visit("pool_page_use", page_use_.raw()), probe_scores_.visit(visit);
   }
   /// After the buffers were restored: recomputes what is derived from them. Throws kBadInput naming
   /// a page that cannot be.
   void restored();
+  /// Throws kBadInput unless the pages can be those of a sequence whose next token is at
+  /// `position`: each at a place of its own, and room for what comes before the next eviction.
+  void check_position(int64_t position) const;
 
  private:
   int64_t open_page(int64_t position);
-  bool leaves_before(int64_t a, int64_t b) const;
+  std::vector<int64_t> leaving_order(int64_t protected_from) const;
 
   PoolConfig config_;
   int64_t n_pages_ = 0, n_tokens_ = 0;
   int64_t current_page_ = -1;  // the one being filled
   std::vector<int64_t> free_pages_, new_pages_;
   Buffer<int8_t> keys_, values_, index_keys_;
-  Buffer<float> key_scales_, value_scales_, index_scales_, page_score_;
+  Buffer<float> key_scales_, value_scales_, index_scales_;
+  ProbeScores probe_scores_;
   Buffer<int64_t> page_first_;
   Buffer<int32_t> page_count_, page_use_;
 };

@@ -177,7 +177,7 @@ std::string Sampler::save_state() const {
   return state;
 }
 
-void Sampler::load_state(std::string_view state) {
+void Sampler::load_state(std::string_view state, int64_t vocab_size) {
   DSRASQ_CHECK(take_word(state) == kStateName, kBadInput, kWhere,
                "saved state does not begin with ", kStateName);
   std::array<uint64_t, 4> generator;
@@ -190,8 +190,8 @@ void Sampler::load_state(std::string_view state) {
   std::deque<int32_t> history;
   for (int64_t i = 0; i < n_tokens; ++i) {
     history.push_back(take_number<int32_t>(state, 10));
-    DSRASQ_CHECK(history.back() >= 0, kBadInput, kWhere, "saved state holds token ",
-                 history.back());
+    DSRASQ_CHECK(history.back() >= 0 && history.back() < vocab_size, kBadInput, kWhere,
+                 "saved state holds token ", history.back(), " of a vocabulary of ", vocab_size);
   }
   DSRASQ_CHECK(state.empty(), kBadInput, kWhere, "saved state goes on after its ", n_tokens,
                " tokens of history");

@@ -51,8 +51,8 @@ class Sampler {
   /// The generator's state and the history, as one line of text. The configuration is not in it.
   std::string save_state() const;
   /// Continues where the saved sampler stood, bit for bit. Throws kBadInput when `state` is not
-  /// what `save_state` writes.
-  void load_state(std::string_view state);
+  /// what `save_state` writes, or holds a token that is not one of `vocab_size`.
+  void load_state(std::string_view state, int64_t vocab_size);
 
  private:
   std::vector<Candidate> scores(std::span<const float> logits) const;

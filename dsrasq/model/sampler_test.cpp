@@ -130,7 +130,7 @@ TEST(SamplerTest, SavedStateContinuesBitForBit) {
   Sampler first(config);
   for (int i = 0; i < 90; ++i) first.observe(first.sample(kLogits));
   Sampler second({.temperature = 1.0, .repeat_penalty = 1.2, .seed = 99});
-  second.load_state(first.save_state());
+  second.load_state(first.save_state(), static_cast<int64_t>(kLogits.size()));
   EXPECT_EQ(second.save_state(), first.save_state());
   for (int i = 0; i < 90; ++i) {
     const int32_t token = first.sample(kLogits);
@@ -148,8 +148,9 @@ TEST(SamplerTest, DamagedStateIsRefusedAndChangesNothing) {
        {std::string(), std::string("other 1 2 3 4 0"), good.substr(0, good.size() - 2), good + " 7",
         good + "x", std::string("dsrasq-sampler-1 0 0 0 0 0"),
         std::string("dsrasq-sampler-1 1 2 3 4 99999999999"),
-        std::string("dsrasq-sampler-1 1 2 3 4 1 -5")}) {
-    const std::string message = error_of([&] { sampler.load_state(bad); }, ErrorCode::kBadInput);
+        std::string("dsrasq-sampler-1 1 2 3 4 1 -5"),
+        std::string("dsrasq-sampler-1 1 2 3 4 1 9")}) {
+    const std::string message = error_of([&] { sampler.load_state(bad, 9); }, ErrorCode::kBadInput);
     EXPECT_NE(message.find("saved state"), std::string::npos) << message;
     EXPECT_EQ(sampler.save_state(), good);
   }

@@ -14,6 +14,12 @@ namespace {
 using checkpoint::Checkpoint;
 using checkpoint::ModelConfig;
 
+constexpr const char* kWhere = "model.transformer";
+
+at::Tensor linear(const ops::Linear& base, const LowRankAddition& addition, const at::Tensor& x) {
+  return addition ? ops::add(base(x), addition(x)) : base(x);
+}
+
 policy::AttentionShape attention_shape(const ModelConfig& config) {
   policy::AttentionShape shape{.n_layers = config.n_layers,
                                .n_embd = config.n_embd,
@@ -49,7 +55,7 @@ class Loader {
       weights.push_back(&checkpoint_.require(name + ".weight"));
       if (const auto* bias = checkpoint_.find(name + ".bias")) biases.push_back(bias);
     }
-    DSRASQ_CHECK(biases.empty() || biases.size() == weights.size(), kBadInput, "model.transformer",
+    DSRASQ_CHECK(biases.empty() || biases.size() == weights.size(), kBadInput, kWhere,
                  checkpoint_.path().string(), ": only some of ", names.front(),
                  " and its neighbours have a bias");
     return {weights, biases, options_.device, options_.dtype, packed_};
@@ -95,8 +101,48 @@ Transformer::Transformer(const Checkpoint& checkpoint, const LoadOptions& option
   }
 }
 
+Transformer Transformer::adapted(const retriever::LoraByLayer& lora) const {
+  Transformer copy = *this;
+  const int64_t n_q = config_.n_heads * config_.head_dim;
+  const int64_t n_kv = config_.n_kv_heads * config_.head_dim;
+  const bool packed = options_.packed && options_.device.is_cpu();
+  for (const auto& [index, part] : lora) {
+    DSRASQ_CHECK(index >= 0 && index < config_.n_layers, kBadInput, kWhere,
+                 "the adapter has low-rank additions for layer ", index, ", the model has ",
+                 config_.n_layers, " layers");
+    const auto target = [&, index = index](const char* name, int64_t n_in) {
+      return LowRankAddition::Target{.name = concat("lora.", index, '.', name),
+                                     .n_in = n_in,
+                                     .device = options_.device,
+                                     .dtype = options_.dtype,
+                                     .packed = packed};
+    };
+    Layer& layer = copy.layers_[static_cast<size_t>(index)];
+    layer.qkv_lora = {{{part.q, n_q}, {part.k, n_kv}, {part.v, n_kv}},
+                      target("q, k or v", config_.n_embd)};
+    layer.out_lora = {{{part.o, config_.n_embd}}, target("o", n_q)};
+    layer.down_lora = {{{part.down, config_.n_embd}}, target("down", config_.n_ff)};
+  }
+  return copy;
+}
+
+void Transformer::check_dense() const {
+  DSRASQ_CHECK(!options_.packed || !options_.device.is_cpu(), kInternal, kWhere,
+               "gradients need dense weights");
+}
+
 at::Tensor Transformer::forward(const at::Tensor& ids, policy::Policy& policy) const {
   const at::NoGradGuard no_grad;
+  return run(ids, policy);
+}
+
+at::Tensor Transformer::differentiable_forward(const at::Tensor& ids,
+                                               policy::Policy& policy) const {
+  check_dense();
+  return run(ids, policy);
+}
+
+at::Tensor Transformer::run(const at::Tensor& ids, policy::Policy& policy) const {
   at::Tensor h = embedding_.rows(ids);
   if (config_.embedding_scale != 1) h = h * config_.embedding_scale;
   policy.begin(ids.size(0));
@@ -112,7 +158,7 @@ at::Tensor Transformer::layer_forward(int64_t index, at::Tensor h, policy::Polic
   const int64_t n_kv = config_.n_kv_heads * config_.head_dim;
 
   const at::Tensor x = ops::rms_norm(h, layer.attn_norm, eps);
-  const at::Tensor qkv = layer.qkv(x);
+  const at::Tensor qkv = linear(layer.qkv, layer.qkv_lora, x);
   const auto heads = [&](int64_t first, int64_t width, const at::Tensor& norm) {
     const at::Tensor part = qkv.narrow(1, first, width).contiguous();
     const at::Tensor split = part.view({n_tokens, width / config_.head_dim, config_.head_dim});
@@ -123,25 +169,31 @@ at::Tensor Transformer::layer_forward(int64_t index, at::Tensor h, policy::Polic
                                 .q = heads(0, n_q, layer.q_norm),
                                 .k = heads(n_q, n_kv, layer.k_norm),
                                 .v = heads(n_q + n_kv, n_kv, {})});
-  o = layer.out(o.reshape({n_tokens, n_q}));
+  o = linear(layer.out, layer.out_lora, o.reshape({n_tokens, n_q}));
   if (layer.post_attn_norm.defined()) o = ops::rms_norm(o, layer.post_attn_norm, eps);
   h = ops::add(h, o);
 
   at::Tensor f = layer.gate_up(ops::rms_norm(h, layer.ffn_norm, eps));
-  f = layer.down(ops::gated(f, config_.activation));
+  f = linear(layer.down, layer.down_lora, ops::gated(f, config_.activation));
   if (layer.post_ffn_norm.defined()) f = ops::rms_norm(f, layer.post_ffn_norm, eps);
   return ops::add(h, f);
 }
 
 at::Tensor Transformer::logits(const at::Tensor& states) const {
   const at::NoGradGuard no_grad;
-  return ops::softcap(head_(states).to(at::kFloat), config_.final_logit_softcap);
+  return ops::softcap(ops::at_least_float(head_(states)), config_.final_logit_softcap);
+}
+
+at::Tensor Transformer::differentiable_logits(const at::Tensor& states) const {
+  check_dense();
+  return ops::softcap(ops::at_least_float(head_(states)), config_.final_logit_softcap);
 }
 
 size_t Transformer::bytes() const {
   size_t bytes = embedding_.bytes() + (head_.shares_weight(embedding_) ? 0 : head_.bytes());
   for (const Layer& layer : layers_)
-    bytes += layer.qkv.bytes() + layer.out.bytes() + layer.gate_up.bytes() + layer.down.bytes();
+    bytes += layer.qkv.bytes() + layer.out.bytes() + layer.gate_up.bytes() + layer.down.bytes() +
+             layer.qkv_lora.bytes() + layer.out_lora.bytes() + layer.down_lora.bytes();
   return bytes;
 }
 

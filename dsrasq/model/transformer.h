@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dsrasq/checkpoint/checkpoint.h"
+#include "dsrasq/model/lora.h"
 #include "dsrasq/ops/linear.h"
 #include "dsrasq/ops/rows.h"
 #include "dsrasq/policy/policy.h"
@@ -17,13 +18,18 @@ namespace dsrasq::model {
 
 struct LoadOptions {
   at::Device device = at::kCPU;
-  at::ScalarType dtype = at::kFloat;  ///< of dense weights and activations on a GPU
+  at::ScalarType dtype = at::kFloat;  ///< of dense weights and activations
   bool packed = true;  ///< CPU: keep the weights quantised (false: dense fp32 tensors)
 };
 
 class Transformer {
  public:
   Transformer(const checkpoint::Checkpoint& checkpoint, const LoadOptions& options);
+
+  /// This model with an adapter's low-rank additions. The weights are shared, so the copy costs
+  /// little; gradients reach `lora` where the weights are dense. Throws kBadInput naming what does
+  /// not fit.
+  Transformer adapted(const retriever::LoraByLayer& lora) const;
 
   const checkpoint::ModelConfig& config() const { return config_; }
   const policy::AttentionShape& shape() const { return shape_; }
@@ -35,14 +41,22 @@ class Transformer {
   /// States `[T, E]` to fp32 logits `[T, V]`.
   at::Tensor logits(const at::Tensor& states) const;
 
-  /// Bytes of the weights in memory.
+  /// The same two with gradients recorded, for dense weights only (`packed` false on the CPU); the
+  /// weights themselves get none.
+  at::Tensor differentiable_forward(const at::Tensor& ids, policy::Policy& policy) const;
+  at::Tensor differentiable_logits(const at::Tensor& states) const;
+
+  /// Bytes of the weights in memory, low-rank additions included.
   size_t bytes() const;
 
  private:
   struct Layer {
     at::Tensor attn_norm, q_norm, k_norm, post_attn_norm, ffn_norm, post_ffn_norm;
     ops::Linear qkv, out, gate_up, down;
+    LowRankAddition qkv_lora = {}, out_lora = {}, down_lora = {};
   };
+  at::Tensor run(const at::Tensor& ids, policy::Policy& policy) const;
+  void check_dense() const;
   at::Tensor layer_forward(int64_t index, at::Tensor h, policy::Policy& policy) const;
 
   checkpoint::ModelConfig config_;

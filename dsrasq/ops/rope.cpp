@@ -40,8 +40,7 @@ at::Tensor rotate(const at::Tensor& x, const Rope::Angles& angles) {
     return y;
   }
   const int64_t half = x.size(2) / 2;
-  const at::Tensor x1 = x.narrow(2, 0, half).to(at::kFloat);
-  const at::Tensor x2 = x.narrow(2, half, half).to(at::kFloat);
+  const at::Tensor x1 = x.narrow(2, 0, half), x2 = x.narrow(2, half, half);
   const at::Tensor cos = angles.cos.unsqueeze(1), sin = angles.sin.unsqueeze(1);
   return at::cat({x1 * cos - x2 * sin, x2 * cos + x1 * sin}, 2).to(x.scalar_type());
 }

@@ -15,9 +15,13 @@ bool kernel_takes(const at::Tensor& x) {
 
 }  // namespace
 
+at::Tensor at_least_float(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+}
+
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   if (!kernel_takes(x)) {
-    const at::Tensor x32 = x.to(at::kFloat);
+    const at::Tensor x32 = at_least_float(x);
     const at::Tensor scale = at::rsqrt(at::mean(x32 * x32, {-1}, true) + eps);
     return (x32 * scale * weight).to(x.scalar_type());
   }
@@ -57,7 +61,7 @@ at::Tensor gated(const at::Tensor& gate_up, checkpoint::Activation activation) {
 }
 
 at::Tensor add(const at::Tensor& x, const at::Tensor& y) {
-  if (!kernel_takes(x)) return x + y;
+  if (!kernel_takes(x) || y.requires_grad()) return x + y;
   kernels::add(x.mutable_data_ptr<float>(), y.contiguous().const_data_ptr<float>(), x.numel());
   return x;
 }

@@ -9,13 +9,16 @@
 
 namespace dsrasq::ops {
 
+/// fp64 as it is, everything else as fp32.
+at::Tensor at_least_float(const at::Tensor& x);
+
 /// x / sqrt(mean(x^2) + eps) * weight over the last dimension, in fp32 inside.
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
 /// `[T, 2F]` (gate first, then up) to act(gate) * up `[T, F]`.
 at::Tensor gated(const at::Tensor& gate_up, checkpoint::Activation activation);
 
-/// x += y, in place where `x` needs no gradient.
+/// x += y, in place where neither needs a gradient.
 at::Tensor add(const at::Tensor& x, const at::Tensor& y);
 
 /// cap * tanh(x / cap); the input when cap is 0.

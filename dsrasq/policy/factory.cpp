@@ -84,7 +84,7 @@ void check_options(const PolicyOptions& options) {
   check_range("topk", options.top_k, 0, 65536);
   check_range("slots", options.slots, 0, 65536);
   check_range("pool", options.pool, 0, kMaxTokens);
-  check_range("max-distance", options.max_distance, 0, kMaxTokens);
+  check_range("max-distance", options.max_distance, 0, kMaxDistance);
   memory::parse_retention(options.retention);
 }
 

@@ -98,8 +98,10 @@ void FullPolicy::load(const formats::ChunkFile& in) {
   int64_t counters[2] = {};
   in.copy_to("policy", std::as_writable_bytes(std::span(counters)));
   const auto file_bytes = static_cast<int64_t>(in.size_bytes());
-  DSRASQ_CHECK(counters[0] >= 0 && counters[0] <= file_bytes, kBadInput, "policy.full_policy",
-               in.path().string(), ": position ", counters[0], " does not fit the file");
+  DSRASQ_CHECK(counters[0] >= 0 && counters[0] <= file_bytes &&
+                   bytes_for(shape_, counters[0]) <= in.size_bytes(),
+               kBadInput, "policy.full_policy", in.path().string(), ": position ", counters[0],
+               " does not fit the file");
   reserve(counters[0]);
   position_ = counters[0];
   for (size_t i = 0; i < layers_.size(); ++i) {

@@ -42,10 +42,11 @@ struct LayerInput {
   at::Tensor v;  ///< `[T, Hkv, D]`
 };
 
-/// A token's share of what the policy read while retrieval was being recorded.
+/// How much of a token one layer read while retrieval was being recorded.
 struct RetrievedToken {
+  int64_t layer = 0;
   int64_t position = 0;
-  float weight = 0;
+  float weight = 0;  ///< attention weight, summed over heads and queries
 };
 
 /// The attention state of one sequence.
@@ -75,7 +76,8 @@ class Policy {
   /// retrieve decides what stays in a full pool, where the retention is `question`.
   virtual void set_probing(bool) {}
 
-  /// Retrieval recording: between start and take, the weight with which pool tokens were read.
+  /// Retrieval recording: between start and take, the weight with which pool tokens were read, by
+  /// layer and position.
   virtual void start_recording() {}
   virtual std::vector<RetrievedToken> take_recording() { return {}; }
 

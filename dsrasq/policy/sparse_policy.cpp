@@ -13,6 +13,7 @@ namespace dsrasq::policy {
 namespace {
 
 constexpr const char* kWhere = "policy.sparse_policy";
+constexpr int64_t kMaxCounter = int64_t{1} << 60;  // of a session file: can be counted on from
 
 // A layer with a sliding window of its own never looks further: no sinks, no pool.
 bool is_sliding(const AttentionShape& shape, int64_t layer) {
@@ -107,9 +108,13 @@ void SparsePolicy::begin(int64_t n_tokens) {
   }
 }
 
+int64_t SparsePolicy::n_left_blocks(const Layer& layer) const {
+  return std::max<int64_t>(0, position_ - layer.window) / options_.block;
+}
+
 // Takes into the slots the blocks that have wholly left the window.
 void SparsePolicy::fold_left_blocks(Layer& layer) const {
-  const int64_t n_left = std::max<int64_t>(0, position_ - layer.window) / options_.block;
+  const int64_t n_left = n_left_blocks(layer);
   for (int64_t block = layer.slots->n_folds(); block < n_left; ++block) {
     std::vector<float> k, v;
     const int64_t n =
@@ -142,7 +147,7 @@ at::Tensor SparsePolicy::attend(const LayerInput& input) {
     layer.slots->read(n_call_, input.q.const_data_ptr<float>(), attention_scale(input.layer),
                       out.mutable_data_ptr<float>());
   if (layer.pool) {
-    if (recording_) record(layer, mass);
+    if (recording_) record(input.layer, layer, mass);
     update_retention(layer, rows ? &*rows : nullptr);
   }
   return out;
@@ -208,17 +213,21 @@ void SparsePolicy::update_retention(Layer& layer, const retriever::IndexRows* ro
                      rows->head_weights.data());
   const std::vector<int64_t> pages = pool.take_new_pages();
   if (pages.empty() || layer.probes.size() == 0) return;
+  const int64_t n_heads = layer.indexer->n_heads(), limit = position_ + n_call_;
   std::vector<float> scores(static_cast<size_t>(pool.n_pages()));
-  const std::vector<int64_t> limits(static_cast<size_t>(layer.probes.size()), position_ + n_call_);
-  kernels::page_max_scores(index_pool(pool),
-                           {.codes = layer.probes.codes(),
-                            .scale = layer.probes.scales(),
-                            .weight = layer.probes.weights(),
-                            .limit = limits.data(),
-                            .n = layer.probes.size(),
-                            .n_heads = static_cast<int32_t>(layer.indexer->n_heads())},
-                           scores.data());
-  for (const int64_t page : pages) pool.set_page_score(page, scores[static_cast<size_t>(page)]);
+  for (int64_t probe = 0; probe < layer.probes.size(); ++probe) {
+    kernels::page_max_scores(
+        index_pool(pool),
+        {.codes = layer.probes.codes() + probe * n_heads * layer.indexer->head_dim(),
+         .scale = layer.probes.scales() + probe * n_heads,
+         .weight = layer.probes.weights() + probe * n_heads,
+         .limit = &limit,
+         .n = 1,
+         .n_heads = static_cast<int32_t>(n_heads)},
+        scores.data());
+    for (const int64_t page : pages)
+      pool.set_probe_score(page, probe, scores[static_cast<size_t>(page)]);
+  }
 }
 
 void SparsePolicy::start_recording() {
@@ -228,19 +237,19 @@ void SparsePolicy::start_recording() {
 
 std::vector<RetrievedToken> SparsePolicy::take_recording() {
   recording_ = false;
-  std::map<int64_t, float> by_position;
-  for (const RetrievedToken& token : recorded_) by_position[token.position] += token.weight;
+  std::map<std::pair<int64_t, int64_t>, float> sums;
+  for (const RetrievedToken& token : recorded_) sums[{token.layer, token.position}] += token.weight;
   recorded_.clear();
   std::vector<RetrievedToken> tokens;
-  for (const auto& [position, weight] : by_position) tokens.push_back({position, weight});
+  for (const auto& [place, weight] : sums) tokens.push_back({place.first, place.second, weight});
   return tokens;
 }
 
-void SparsePolicy::record(const Layer& layer, const std::vector<float>& mass) {
+void SparsePolicy::record(int64_t index, const Layer& layer, const std::vector<float>& mass) {
   for (int64_t t = 0; t < n_call_; ++t)
     for (int64_t i = 0; i < selection_.counts[static_cast<size_t>(t)]; ++i) {
       const auto place = static_cast<size_t>(t * selection_.top_k + i);
-      recorded_.push_back({layer.pool->position_of(selection_.slots[place]), mass[place]});
+      recorded_.push_back({index, layer.pool->position_of(selection_.slots[place]), mass[place]});
     }
 }
 
@@ -298,13 +307,23 @@ void SparsePolicy::save(formats::ChunkFileWriter& out) const {
 void SparsePolicy::load(const formats::ChunkFile& in) {
   int64_t counters[3] = {};
   in.copy_to("policy", std::as_writable_bytes(std::span(counters)));
-  DSRASQ_CHECK(counters[0] >= 0, kBadInput, kWhere, in.path().string(), ": negative position");
+  for (const int64_t counter : counters)
+    DSRASQ_CHECK(counter >= 0 && counter <= kMaxCounter, kBadInput, kWhere, in.path().string(),
+                 ": section policy holds ", counter);
   position_ = counters[0], n_retrieved_ = counters[1], n_queries_ = counters[2];
   for (size_t i = 0; i < layers_.size(); ++i) {
     layers_[i].visit([&](const char* name, std::span<std::byte> raw) {
       in.copy_to(concat("layer.", i, '.', name), raw);
     });
-    if (layers_[i].pool) layers_[i].pool->restored();
+    if (!layers_[i].pool) continue;
+    layers_[i].pool->restored();
+    layers_[i].pool->check_position(position_);
+    if (!layers_[i].slots) continue;
+    // The last block that left may not be folded yet: that is done when the next call begins.
+    const int64_t n_left = n_left_blocks(layers_[i]), n_folds = layers_[i].slots->n_folds();
+    DSRASQ_CHECK(n_folds == n_left || (n_folds >= 0 && n_folds == n_left - 1), kBadInput, kWhere,
+                 in.path().string(), ": the slots of layer ", i, " hold ", n_folds,
+                 " blocks, want ", n_left);
   }
 }
 

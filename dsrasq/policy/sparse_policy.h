@@ -71,6 +71,8 @@ class SparsePolicy final : public Policy {
 
   void add_layer(int64_t index, const retriever::Adapter* adapter);
   size_t rope_of(const ops::Rope& rope);
+  /// Blocks of tokens that have wholly left the window.
+  int64_t n_left_blocks(const Layer& layer) const;
   void fold_left_blocks(Layer& layer) const;
   void select(const LayerInput& input, Layer& layer, const retriever::IndexRows* rows);
   void run_attention(const LayerInput& input, const Layer& layer, const at::Tensor& q,
@@ -79,7 +81,7 @@ class SparsePolicy final : public Policy {
   float attention_scale(int64_t layer) const {
     return static_cast<float>(shape_.layers[static_cast<size_t>(layer)].scale);
   }
-  void record(const Layer& layer, const std::vector<float>& mass);
+  void record(int64_t index, const Layer& layer, const std::vector<float>& mass);
 
   PolicyOptions options_;
   const AttentionShape& shape_;

@@ -1,6 +1,7 @@
 #include "dsrasq/policy/sparse_policy.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -277,10 +278,12 @@ TEST(SparsePolicy, RecordingNamesThePositionsThatWereRead) {
   policy.start_recording();
   run(policy, stream, 1, {1});
   const auto tokens = policy.take_recording();
-  ASSERT_EQ(tokens.size(), 12u);
-  EXPECT_EQ(tokens.front().position, 199 - 40 - 11);
-  EXPECT_EQ(tokens.back().position, 199 - 40);
-  for (const auto& token : tokens) EXPECT_GT(token.weight, 0);
+  ASSERT_EQ(tokens.size(), kLayers * 12u);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    EXPECT_EQ(tokens[i].layer, static_cast<int64_t>(i / 12));
+    EXPECT_EQ(tokens[i].position, static_cast<int64_t>(199 - 40 - 11 + i % 12));
+    EXPECT_GT(tokens[i].weight, 0);
+  }
 }
 
 TEST(SparsePolicy, TheOracleKeepsMoreAttentionThanRecencyAndRandom) {

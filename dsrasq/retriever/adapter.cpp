@@ -5,26 +5,26 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <span>
 #include <system_error>
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/formats/safetensors.h"
 #include "dsrasq/retriever/adapter_slots.h"
+#include "dsrasq/retriever/adapter_tensors.h"
 
 namespace dsrasq::retriever {
 namespace {
 
 namespace fs = std::filesystem;
-using formats::Dtype;
 using nlohmann::json;
 
 constexpr const char* kWhere = "retriever.adapter";
 constexpr const char* kFormat = "dsrasq-adapter";
 constexpr const char* kVersion = "1";
+constexpr const char* kThreshold = "threshold";
+constexpr const char* kRecall = "recall";
 constexpr int64_t kMaxLayers = 4096;
 // Log of the tokens that a fresh indexer's far sum stands for, so that p starts near the truth.
 constexpr float kLocalBias = 9;
@@ -43,17 +43,29 @@ std::vector<int64_t> shape_of(const std::string& name, const Adapter& a) {
   return {1};  // local_bias
 }
 
-std::string shape_text(std::span<const int64_t> shape) {
-  std::string text = "[";
-  for (int64_t n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
-  return text + "]";
-}
-
 const std::string& require_metadata(const formats::SafetensorsFile& file, const char* key) {
   const auto found = file.metadata().find(key);
   DSRASQ_CHECK(found != file.metadata().end(), kBadInput, kWhere, file.path().string(),
                ": no adapter, its metadata lacks \"", key, "\"");
   return found->second;
+}
+
+// The scalars that layers may have beside their indexers.
+std::map<int64_t, float> read_scalars(const formats::SafetensorsFile& file,
+                                      const std::map<int64_t, IndexerParameters>& indexers,
+                                      const char* name) {
+  std::map<int64_t, float> values;
+  for (const auto& [layer, indexer] : indexers)
+    if (const std::string full = tensor_name(layer, name); file.find(full) != nullptr)
+      values[layer] = read_tensor(file, full, {1}).item<float>();
+  return values;
+}
+
+void add_scalar(const std::map<int64_t, float>& values, int64_t layer, const char* name,
+                const fs::path& path, HalfTensors& halves) {
+  const auto found = values.find(layer);
+  if (found != values.end())
+    halves.add(tensor_name(layer, name), at::full({1}, found->second), path);
 }
 
 // Counts in the configuration, checked before anything is computed from them.
@@ -92,23 +104,6 @@ class Config {
   json value_;
 };
 
-at::Tensor read_tensor(const formats::SafetensorsFile& file, const std::string& name,
-                       const std::vector<int64_t>& shape) {
-  const formats::NamedTensor& stored = file.require(name);
-  DSRASQ_CHECK(stored.shape == shape, kBadInput, kWhere, file.path().string(), ": ", name, " is ",
-               shape_text(stored.shape), ", want ", shape_text(shape));
-  DSRASQ_CHECK(stored.dtype == Dtype::kF16 || stored.dtype == Dtype::kF32, kBadInput, kWhere,
-               file.path().string(), ": ", name, " is ", formats::dtype_name(stored.dtype),
-               ", want F16 or F32");
-  // Copied first: bytes in the file have no alignment.
-  at::Tensor raw = at::empty(shape, stored.dtype == Dtype::kF16 ? at::kHalf : at::kFloat);
-  std::memcpy(raw.mutable_data_ptr(), stored.bytes.data(), stored.bytes.size());
-  at::Tensor values = raw.to(at::kFloat);
-  DSRASQ_CHECK(values.isfinite().all().item<bool>(), kBadInput, kWhere, file.path().string(), ": ",
-               name, " holds a NaN or an infinity");
-  return values;
-}
-
 }  // namespace
 
 Adapter Adapter::load(const fs::path& path) {
@@ -126,30 +121,37 @@ Adapter Adapter::load(const fs::path& path) {
                   .d_max = config.count("d_max", int64_t{1} << 31),
                   .indexers = {},
                   .record = require_metadata(file, "record")};
-  for (int64_t layer : config.layers())
+  const std::set<int64_t> layers = config.layers();
+  for (int64_t layer : layers)
     adapter.indexers[layer].visit([&](const char* name, at::Tensor& tensor) {
       tensor = read_tensor(file, tensor_name(layer, name), shape_of(name, adapter));
     });
+  adapter.thresholds = read_scalars(file, adapter.indexers, kThreshold);
+  adapter.recall = read_scalars(file, adapter.indexers, kRecall);
+  for (const auto& [layer, share] : adapter.recall)
+    DSRASQ_CHECK(share >= 0 && share <= 1, kBadInput, kWhere, path.string(), ": ",
+                 tensor_name(layer, kRecall), " is ", share, ", want a share from 0 to 1");
+  adapter.budgets = read_budgets(file, layers, adapter.n_embd);
+  adapter.lora = read_lora(file, kMaxLayers, adapter.n_embd);
   adapter.slots = read_slots(file, kMaxLayers);
   return adapter;
 }
 
 void Adapter::save(const fs::path& path) const {
   json layers = json::array();
-  std::vector<at::Tensor> halves;  // keeps the bytes alive until they are written
-  std::vector<formats::NamedTensor> tensors = slot_tensors(slots);
+  HalfTensors halves;  // keeps the bytes alive until they are written
   for (auto [layer, indexer] : indexers) {
     layers.push_back(layer);
     indexer.visit([&, layer = layer](const char* name, const at::Tensor& tensor) {
-      halves.push_back(tensor.detach().to(at::kCPU, at::kHalf).contiguous());
-      const std::string full_name = tensor_name(layer, name);
-      DSRASQ_CHECK(halves.back().isfinite().all().item<bool>(), kInvalidArgument, kWhere,
-                   path.string(), ": ", full_name, " holds a value that fp16 cannot");
-      tensors.push_back({full_name, Dtype::kF16, halves.back().sizes().vec(),
-                         std::span(static_cast<const std::byte*>(halves.back().const_data_ptr()),
-                                   halves.back().nbytes())});
+      halves.add(tensor_name(layer, name), tensor, path);
     });
+    add_scalar(thresholds, layer, kThreshold, path, halves);
+    add_scalar(recall, layer, kRecall, path, halves);
   }
+  add_budgets(budgets, path, halves);
+  add_lora(lora, path, halves);
+  std::vector<formats::NamedTensor> tensors = slot_tensors(slots);
+  tensors.insert(tensors.end(), halves.tensors().begin(), halves.tensors().end());
   const json config = {{"n_embd", n_embd},
                        {"n_heads", n_heads},
                        {"head_dim", head_dim},

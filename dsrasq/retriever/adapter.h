@@ -1,7 +1,7 @@
 #pragma once
 
 // The trained parts that turn a pre-trained model into a DS-RASQ model, as one safetensors file:
-// an indexer per retriever layer, and later slots, gates and LoRA. Bound to one base model by its
+// an indexer per retriever layer, thresholds, slots, gates and LoRA. Bound to one base model by its
 // fingerprint.
 
 #include <ATen/core/Tensor.h>
@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "dsrasq/memory/slot_cache.h"
+#include "dsrasq/retriever/adapter_budget.h"
+#include "dsrasq/retriever/adapter_lora.h"
 
 namespace dsrasq::retriever {
 
@@ -47,6 +49,17 @@ struct Adapter {
   int64_t head_dim = 32;                          ///< d_i
   int64_t d_max = 0;                              ///< longest distance that RoPE sees
   std::map<int64_t, IndexerParameters> indexers;  ///< by retriever layer
+  /// tau (design 4) by layer: log of the estimated mass from which a token is retrieved. Empty
+  /// where none were trained. In the file: `retriever.LAYER.threshold`.
+  std::map<int64_t, float> thresholds;
+  /// By layer, how much of what it reads of the past lies on an old detail when that detail has to
+  /// be recalled (0 to 1, train::recall_shares). Empty where it was not measured. In the file:
+  /// `retriever.LAYER.recall`.
+  std::map<int64_t, float> recall;
+  /// By layer; empty until the size of what is retrieved was trained by policy gradient.
+  BudgetByLayer budgets;
+  /// By layer; empty until the model's own weights are trained along.
+  LoraByLayer lora;
   /// By layer; empty until the compressive cache is trained. In the file: `slots.LAYER.NAME`, fp32.
   std::map<int64_t, memory::SlotParameters> slots;
   std::string record;  ///< JSON: how it was trained

@@ -18,6 +18,12 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr const char* kWhere = "session.engine";
+constexpr int64_t kMaxThreads = 1024;
+
+void check_lora_option(const std::string& name) {
+  DSRASQ_CHECK(name == "auto" || name == "always" || name == "never", kInvalidArgument, kWhere,
+               "--lora is '", name, "', want auto, always or never");
+}
 
 at::Device parse_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
@@ -43,7 +49,10 @@ std::vector<fs::path> adapter_folders() {
 }
 
 Engine::Engine(const EngineOptions& options) : options_(options) {
+  check_lora_option(options.lora);
   const at::Device device = parse_device(options.device);
+  DSRASQ_CHECK(options.threads >= 0 && options.threads <= kMaxThreads, kInvalidArgument, kWhere,
+               "--threads is ", options.threads, ", want 0 to ", kMaxThreads);
   if (options.threads > 0) set_num_threads(static_cast<int>(options.threads));
   at::set_num_threads(num_threads());
 
@@ -51,7 +60,7 @@ Engine::Engine(const EngineOptions& options) : options_(options) {
   fingerprint_ = checkpoint->fingerprint();
   const auto dtype = device.is_cpu() ? at::kFloat : at::kBFloat16;
   model_ = std::make_unique<model::Transformer>(
-      *checkpoint, model::LoadOptions{.device = device, .dtype = dtype});
+      *checkpoint, model::LoadOptions{.device = device, .dtype = dtype, .packed = !options.dense});
   checkpoint->release_pages();
   tokenizer_ = text::load_tokenizer(options.model);
   DSRASQ_CHECK(tokenizer_->vocab_size() <= model_->config().vocab_size, kBadInput, kWhere,
@@ -72,6 +81,17 @@ Engine::Engine(const EngineOptions& options) : options_(options) {
   DSRASQ_CHECK(adapter_->base_fingerprint == fingerprint_, kBadInput, kWhere, adapter_path_,
                " is for ", adapter_->base_name, " (", adapter_->base_fingerprint, "), not for ",
                options.model, " (", fingerprint_, ")");
+  if (adapter_->lora.empty()) return;
+  // What a session holds depends on the weights that read it.
+  if (options.lora != "auto") adapter_fingerprint_ += "/lora-" + options.lora;
+  if (options.lora == "never") return;
+  adapted_ = model_->adapted(adapter_->lora);
+}
+
+const model::Transformer& Engine::model_for(const policy::PolicyOptions& options) const {
+  const bool untouched =
+      options_.lora == "auto" && (options.name == "full" || options.name == "window");
+  return adapted_ && !untouched ? *adapted_ : *model_;
 }
 
 std::unique_ptr<policy::Policy> Engine::make_policy(const policy::PolicyOptions& options) const {

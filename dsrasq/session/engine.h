@@ -18,13 +18,17 @@ namespace dsrasq::session {
 struct EngineOptions {
   std::string model = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
   std::string adapter = "auto";  ///< a file, "none", or "auto": found by the model's fingerprint
+  std::string lora = "auto";     ///< when the adapter's low-rank additions are applied
   std::string device = "cpu";
   int64_t threads = 0;  ///< 0: all cores
+  bool dense = false;   ///< weights as plain tensors, as training on the CPU wants them
 
   template <class Visit>
   void visit(Visit&& visit) {
     visit(model, "model", "a GGUF file or a Hugging Face folder");
     visit(adapter, "adapter", "an adapter file, none, or auto: found by the model's fingerprint");
+    visit(lora, "lora",
+          "the adapter's changes to the weights: auto (not with full and window), always, never");
     visit(device, "device", "cpu or cuda");
     visit(threads, "threads", "CPU threads; 0: all cores");
   }
@@ -40,7 +44,11 @@ class Engine {
   /// kUnavailable for a device that is not there.
   explicit Engine(const EngineOptions& options);
 
+  /// As it was pre-trained.
   const model::Transformer& model() const { return *model_; }
+  /// With the adapter's low-rank additions, unless the policy is one that shows the untouched model
+  /// (`full`, `window`) or `--lora` says otherwise.
+  const model::Transformer& model_for(const policy::PolicyOptions& options) const;
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
   /// Null when there is none.
   const retriever::Adapter* adapter() const { return adapter_ ? &*adapter_ : nullptr; }
@@ -56,6 +64,7 @@ class Engine {
   EngineOptions options_;
   std::string fingerprint_, adapter_path_, adapter_fingerprint_;
   std::unique_ptr<model::Transformer> model_;
+  std::optional<model::Transformer> adapted_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   std::optional<retriever::Adapter> adapter_;
 };

@@ -3,8 +3,10 @@
 // From the tokens that an answer read to the passages of the files they came from.
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "dsrasq/policy/policy.h"
@@ -15,7 +17,7 @@ namespace dsrasq::session {
 struct Passage {
   std::string file;
   uint64_t start = 0, end = 0;  ///< byte offsets in the file
-  double weight = 0;            ///< share of all retrieval weight of the answer
+  double weight = 0;            ///< share of the ranking's weight
   std::string text;
 };
 
@@ -32,11 +34,27 @@ struct PassageOptions {
   int64_t passage_tokens = 96;
 };
 
-/// The passages with the most retrieval weight, best first, not overlapping. Weights are compared
-/// with what each token's neighbourhood gets anyway: `background` may hold the recording of a
-/// neutral read of the same memory and is subtracted, or be empty.
-std::vector<Passage> find_passages(const std::vector<policy::RetrievedToken>& retrieved,
-                                   const std::vector<policy::RetrievedToken>& background,
-                                   std::span<const ReadText> texts, const PassageOptions& options);
+/// How the weights with which layers read tokens become one ranking of the tokens. A layer counts
+/// by its recall share (retriever::Adapter::recall; all alike where none was measured), since most
+/// layers read what has just left the window, whatever is asked. And a weight counts by the square
+/// root of its distance, because attention falls with distance even where it goes back to a
+/// detail ([decision](docs/decisions/passage-ranking.md)).
+class PassageRanking {
+ public:
+  /// Of a recording that ended at `position`.
+  PassageRanking(const std::vector<policy::RetrievedToken>& retrieved,
+                 const std::map<int64_t, float>& recall, int64_t position);
+
+  /// Of a token, all of them summing to 1; 0 for one that was not read.
+  double weight(int64_t position) const;
+  bool empty() const { return weights_.empty(); }
+
+ private:
+  std::unordered_map<int64_t, double> weights_;
+};
+
+/// The passages with the most weight, best first, not overlapping.
+std::vector<Passage> find_passages(const PassageRanking& ranking, std::span<const ReadText> texts,
+                                   const PassageOptions& options);
 
 }  // namespace dsrasq::session

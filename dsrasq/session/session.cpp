@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/process.h"
@@ -26,17 +27,30 @@ at::Tensor to_tensor(std::span<const int32_t> ids) {
   return tensor;
 }
 
+std::span<const float> values_of(const at::Tensor& tensor) {
+  return {tensor.const_data_ptr<float>(), static_cast<size_t>(tensor.numel())};
+}
+
+// A NaN spreads to everything that is computed from it, so looking at what comes out is enough.
+void check_finite(const Engine& engine, const at::Tensor& tensor) {
+  const at::Tensor values = tensor.to(at::kCPU, at::kFloat).contiguous();
+  for (const float value : values_of(values))
+    DSRASQ_CHECK(std::isfinite(value), kBadInput, "session.session", engine.options().model,
+                 " computes ", value, ": its weights, or the session's memory, are damaged");
+}
+
 // Log-probabilities that `states` [T, E] give to `targets` [T].
-void append_scores(const model::Transformer& model, const at::Tensor& states,
-                   const at::Tensor& targets, std::vector<float>& scores) {
+void append_scores(const Engine& engine, const at::Tensor& states, const at::Tensor& targets,
+                   std::vector<float>& scores) {
   for (int64_t begin = 0; begin < states.size(0); begin += kLogitRows) {
     const int64_t n = std::min(kLogitRows, states.size(0) - begin);
-    const at::Tensor logits = model.logits(states.narrow(0, begin, n));
+    const at::Tensor logits = engine.model().logits(states.narrow(0, begin, n));
     const at::Tensor target = targets.narrow(0, begin, n).to(logits.device()).unsqueeze(1);
     const at::Tensor score =
         (at::gather(logits, 1, target).squeeze(1) - at::logsumexp(logits, {1})).cpu();
-    const float* first = score.const_data_ptr<float>();
-    scores.insert(scores.end(), first, first + n);
+    check_finite(engine, score);
+    const auto values = values_of(score);
+    scores.insert(scores.end(), values.begin(), values.end());
   }
 }
 
@@ -63,9 +77,10 @@ void Session::read_blocks(std::span<const int32_t> ids, const ReadProgress& prog
     check_interrupt();
     const int64_t n = policy_->admit(total - done);
     const auto block = ids.subspan(static_cast<size_t>(done), static_cast<size_t>(n));
-    const at::Tensor states = engine_.model().forward(to_tensor(block), *policy_);
+    const at::Tensor states = engine_.model_for(options_).forward(to_tensor(block), *policy_);
     on_states(done, states);
     last_state_ = states.narrow(0, n - 1, 1).clone();
+    check_finite(engine_, last_state_);
     done += n;
     if (progress) progress(done, total);
   }
@@ -79,11 +94,10 @@ std::vector<float> Session::score(std::span<const int32_t> ids, const ReadProgre
   std::vector<float> scores;
   if (ids.empty()) return scores;
   const at::Tensor all = to_tensor(ids);
-  if (last_state_.defined())
-    append_scores(engine_.model(), last_state_, all.narrow(0, 0, 1), scores);
+  if (last_state_.defined()) append_scores(engine_, last_state_, all.narrow(0, 0, 1), scores);
   read_blocks(ids, progress, [&](int64_t first, const at::Tensor& states) {
     const int64_t n = std::min(states.size(0), all.size(0) - first - 1);
-    append_scores(engine_.model(), states.narrow(0, 0, n), all.narrow(0, first + 1, n), scores);
+    append_scores(engine_, states.narrow(0, 0, n), all.narrow(0, first + 1, n), scores);
   });
   return scores;
 }
@@ -91,7 +105,9 @@ std::vector<float> Session::score(std::span<const int32_t> ids, const ReadProgre
 at::Tensor Session::next_logits() const {
   DSRASQ_CHECK(last_state_.defined(), kInvalidArgument, "session.session",
                "nothing was read yet, so there is no next token");
-  return engine_.model().logits(last_state_).squeeze(0).cpu().contiguous();
+  const at::Tensor logits = engine_.model().logits(last_state_).squeeze(0).cpu().contiguous();
+  check_finite(engine_, logits);
+  return logits;
 }
 
 GenerateResult Session::generate(const GenerateOptions& options,

@@ -32,6 +32,9 @@ struct Source {
   int64_t n_tokens = 0;
 };
 
+/// Throws kInvalidArgument for `oracle`, which keeps every key of the sequence beside its memory.
+void check_can_be_saved(const policy::PolicyOptions& options);
+
 struct GenerateOptions {
   int64_t max_tokens = 256;
   std::vector<std::string> stop;  ///< strings that end the answer and are not part of it
@@ -53,7 +56,8 @@ class Session {
  public:
   Session(const Engine& engine, const policy::PolicyOptions& options);
 
-  /// Reads tokens. Ctrl-C stops between blocks with kInterrupted; what was read stays read.
+  /// Reads tokens. Ctrl-C stops between blocks with kInterrupted; what was read stays read. Here
+  /// and below kBadInput where NaN or infinity comes out: damaged weights.
   void read(std::span<const int32_t> ids, const ReadProgress& progress = nullptr);
   /// Reads tokens and returns the log-probability of each under the model, given all before it:
   /// ids.size() - 1 values, or ids.size() when something was read before.
@@ -71,7 +75,8 @@ class Session {
   const Engine& engine() const { return engine_; }
   std::vector<Source>& sources() { return sources_; }
 
-  /// Everything needed to go on, in a file whose size the configuration sets. Atomic.
+  /// Everything needed to go on, in a file whose size the configuration sets. Atomic. Throws
+  /// kInvalidArgument where `check_can_be_saved` does.
   void save(const std::filesystem::path& path) const;
   /// Throws kBadInput naming the file when it is damaged, of another version, or of another model
   /// or adapter.

@@ -1,8 +1,10 @@
-// Session::save and Session::load: the state of a sequence as a chunk file. All sizes come from the
-// configuration, so a session of a million tokens is as large as one of a hundred.
+// Session::save and Session::load: the state of a sequence as a chunk file. Its size comes from the
+// configuration (and the number of files read), so a session of a million tokens is as large as one
+// of a hundred.
 
 #include <ATen/Functions.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "dsrasq/core/error.h"
@@ -15,14 +17,13 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr const char* kWhere = "session.session_file";
 constexpr size_t kStateBytes = 16 << 10;
-constexpr size_t kSourcesBytes = 64 << 10;
+constexpr size_t kSourcesBytes = 64 << 10;          // of a few hundred files
+constexpr int64_t kMaxPosition = int64_t{1} << 48;  // no sum of positions overflows
 
-// JSON padded with blanks to a fixed size.
-void add_json(formats::ChunkFileWriter& out, const char* name, const Json& json, size_t n_bytes) {
-  std::string text = json.dump();
-  DSRASQ_CHECK(text.size() <= n_bytes, kResourceExhausted, kWhere, "the section ", name, " takes ",
-               text.size(), " bytes, there is room for ", n_bytes);
-  text.resize(n_bytes, ' ');
+// JSON padded with blanks to a multiple of `step` bytes. File names need not be UTF-8, JSON must.
+void add_json(formats::ChunkFileWriter& out, const char* name, const Json& json, size_t step) {
+  std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  text.resize((text.size() + step - 1) / step * step, ' ');
   out.add(name, std::as_bytes(std::span(text)));
 }
 
@@ -81,12 +82,52 @@ Json sources_to_json(const std::vector<Source>& sources) {
   return list;
 }
 
-std::vector<Source> sources_from_json(const Json& list) {
+std::vector<Source> sources_from_json(const formats::ChunkFile& in, int64_t position) {
   std::vector<Source> sources;
-  for (const Json& s : list)
+  int64_t end = 0;
+  for (const Json& s : read_json(in, "sources")) {
     sources.push_back(
         {s.at("path"), s.at("bytes"), s.at("fingerprint"), s.at("first_token"), s.at("n_tokens")});
+    const Source& source = sources.back();
+    DSRASQ_CHECK(source.n_tokens >= 0 && source.first_token >= end &&
+                     source.first_token <= position &&
+                     source.n_tokens <= position - source.first_token,
+                 kBadInput, kWhere, in.path().string(), ": ", source.path, " is said to be ",
+                 source.n_tokens, " tokens from position ", source.first_token, " of ", position);
+    end = source.first_token + source.n_tokens;
+  }
   return sources;
+}
+
+// Before anything is reserved: the file must hold what its options describe.
+void check_size(const formats::ChunkFile& in, const Engine& engine,
+                const policy::PolicyOptions& options) {
+  policy::check_options(options);
+  check_can_be_saved(options);
+  if (options.name == "full") return;  // grows with the position, which it checks itself
+  const size_t planned = policy::planned_bytes(options, engine.model().shape(), engine.adapter());
+  DSRASQ_CHECK(planned <= in.size_bytes(), kBadInput, kWhere, in.path().string(), " has ",
+               in.size_bytes(), " bytes, its options describe a memory of ", planned);
+}
+
+at::Tensor read_last_state(const formats::ChunkFile& in, int64_t n_embd) {
+  at::Tensor last = at::empty({1, n_embd}, at::kFloat);
+  const std::span values(last.mutable_data_ptr<float>(), static_cast<size_t>(n_embd));
+  in.copy_to("last_state", std::as_writable_bytes(values));
+  for (const float value : values)
+    DSRASQ_CHECK(std::isfinite(value), kBadInput, kWhere, in.path().string(),
+                 ": section last_state holds ", value);
+  return last;
+}
+
+// Who uses a value says what is wrong with it, as of an option or without the file that has it.
+[[noreturn]] void refuse(const formats::ChunkFile& in, const Error& error) {
+  const std::string_view what = error.what();
+  const bool is_of_file =
+      error.code() == ErrorCode::kInvalidArgument || error.code() == ErrorCode::kBadInput;
+  if (!is_of_file || what.find(in.path().string()) != std::string_view::npos) throw error;
+  throw Error(ErrorCode::kBadInput, kWhere,
+              concat(in.path().string(), ": ", what.substr(what.find("] ") + 2)));
 }
 
 void check_same(const formats::ChunkFile& in, const char* what, const std::string& saved,
@@ -98,7 +139,13 @@ void check_same(const formats::ChunkFile& in, const char* what, const std::strin
 
 }  // namespace
 
+void check_can_be_saved(const policy::PolicyOptions& options) {
+  DSRASQ_CHECK(options.name != "oracle", kInvalidArgument, kWhere,
+               "--policy oracle looks at all keys of the sequence, which no session file holds");
+}
+
 void Session::save(const std::filesystem::path& path) const {
+  check_can_be_saved(options_);
   formats::ChunkFileWriter out(path, kSessionKind, kSessionVersion);
   add_json(out, "state",
            {{"model", engine_.fingerprint()},
@@ -127,25 +174,28 @@ std::unique_ptr<Session> Session::load(const Engine& engine, const std::filesyst
     check_same(in, "tokenizer", state.at("tokenizer"), engine.tokenizer().fingerprint());
     check_same(in, "adapter", state.at("adapter"), engine.adapter_fingerprint());
     const auto options = options_from_json<policy::PolicyOptions>(state.at("options"));
+    const auto position = state.at("position").get<int64_t>();
+    DSRASQ_CHECK(position >= 0 && position <= kMaxPosition, kBadInput, kWhere, path.string(),
+                 ": its position is ", position);
+    check_size(in, engine, options);
     auto session = std::make_unique<Session>(engine, options);
     session->sampling_ = sampling_from_json(state.at("sampling"));
     session->sampler_ = model::Sampler(session->sampling_);
-    session->sampler_.load_state(state.at("sampler").get<std::string>());
-    session->sources_ = sources_from_json(read_json(in, "sources"));
+    session->sampler_.load_state(state.at("sampler").get<std::string>(),
+                                 engine.model().config().vocab_size);
+    session->sources_ = sources_from_json(in, position);
     session->policy_->load(in);
-    DSRASQ_CHECK(session->position() == state.at("position").get<int64_t>(), kBadInput, kWhere,
-                 path.string(), ": the memory is at another position than the session");
-    if (session->position() > 0) {
-      at::Tensor last = at::empty({1, engine.model().config().n_embd}, at::kFloat);
-      in.copy_to("last_state",
-                 std::as_writable_bytes(
-                     std::span(last.mutable_data_ptr<float>(), static_cast<size_t>(last.numel()))));
-      session->last_state_ = last.to(engine.model().device());
-    }
+    DSRASQ_CHECK(session->position() == position, kBadInput, kWhere, path.string(),
+                 ": the memory is at another position than the session");
+    if (position > 0)
+      session->last_state_ =
+          read_last_state(in, engine.model().config().n_embd).to(engine.model().device());
     in.release_pages();
     return session;
   } catch (const nlohmann::json::exception& e) {
     throw Error(ErrorCode::kBadInput, kWhere, path.string() + ": " + e.what());
+  } catch (const Error& e) {
+    refuse(in, e);
   }
 }
 

@@ -34,6 +34,8 @@ nlohmann::json parse_json(const std::string& text, std::string_view file) {
     return nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& e) {
     throw Error(ErrorCode::kBadInput, kWhere, concat(file, ": not JSON at byte ", e.byte));
+  } catch (const nlohmann::json::out_of_range&) {
+    throw Error(ErrorCode::kBadInput, kWhere, concat(file, ": holds a number past all range"));
   }
 }
 

@@ -50,6 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Hostile{"NotJson", "{\"model\":", ": not JSON at byte 10"},
         Hostile{"NotUtf8", "\"\xFF\"", ": not JSON at byte 2"},
+        Hostile{"NumberTooLarge", "5e999", ": holds a number past all range"},
         Hostile{"Empty", "", ": not JSON at byte 1"}, Hostile{"NoObject", "[]", " is no object"},
         Hostile{"NoModel", "{}", " lacks \"model\""},
         Hostile{"DeepNesting", std::string(100000, '['), ": nests deeper than 64 at byte 64"},

@@ -25,6 +25,7 @@ void adam_step(at::Tensor& parameters, const at::Tensor& gradient, const at::Ten
   const double correction1 = 1 - std::pow(options.beta1, t);
   const double correction2 = 1 - std::pow(options.beta2, t);
   const at::Tensor scale = (state.second / correction2).sqrt_().add_(options.epsilon);
+  if (options.weight_decay > 0) parameters.mul_(1 - learning_rate * options.weight_decay);
   parameters.addcdiv_(state.first, scale, -learning_rate / correction1);
 }
 

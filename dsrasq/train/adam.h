@@ -13,7 +13,8 @@ struct AdamOptions {
   double beta1 = 0.9;
   double beta2 = 0.98;
   double epsilon = 1e-8;
-  double clip = 1;  ///< largest gradient norm of a row; 0: no clipping
+  double clip = 1;          ///< largest gradient norm of a row; 0: no clipping
+  double weight_decay = 0;  ///< decoupled (Loshchilov and Hutter 2019)
 };
 
 /// Moments of `parameters` `[L, P]`, zero at first, on its device.

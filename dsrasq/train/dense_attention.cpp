@@ -21,14 +21,6 @@ struct RowBlock {
   int64_t first = 0, n = 0;  // columns
 };
 
-// [R, H, D] and [n, Hkv, D] to [H, R, n]: the query heads of a KV head are more rows of one
-// product.
-at::Tensor grouped_product(const at::Tensor& q, const at::Tensor& k) {
-  const int64_t n_rows = q.size(0), n_heads = q.size(1), width = q.size(2), n_kv = k.size(1);
-  const at::Tensor rows = q.transpose(0, 1).reshape({n_kv, n_heads / n_kv * n_rows, width});
-  return rows.matmul(k.permute({1, 2, 0})).view({n_heads, n_rows, k.size(0)});
-}
-
 at::Tensor masked_logits(const DenseAttention& a, const RowBlock& block, bool clamped,
                          at::ScalarType dtype) {
   const auto pick = [&](const at::Tensor& x) { return x.index_select(0, block.rows).to(dtype); };
@@ -66,6 +58,21 @@ at::Tensor attend_fused(const DenseAttention& a) {
 }
 
 }  // namespace
+
+// The query heads of a KV head are more rows of one product.
+at::Tensor grouped_product(const at::Tensor& q, const at::Tensor& k) {
+  const int64_t n_rows = q.size(0), n_heads = q.size(1), width = q.size(2), n_kv = k.size(1);
+  const at::Tensor rows = q.transpose(0, 1).reshape({n_kv, n_heads / n_kv * n_rows, width});
+  return rows.matmul(k.permute({1, 2, 0})).view({n_heads, n_rows, k.size(0)});
+}
+
+at::Tensor weighted_values(const at::Tensor& weights, const at::Tensor& v) {
+  const int64_t n_heads = weights.size(0), n_rows = weights.size(1), n_kv = v.size(1);
+  return weights.reshape({n_kv, n_heads / n_kv * n_rows, weights.size(2)})
+      .matmul(v.transpose(0, 1))
+      .view({n_heads, n_rows, v.size(2)})
+      .transpose(0, 1);
+}
 
 const ops::Rope::Angles& AngleCache::get(const ops::Rope& rope, int64_t first, int64_t n,
                                          int64_t step) {
@@ -111,13 +118,9 @@ at::Tensor attend_densely(const DenseAttention& a, bool clamped) {
                          .first = first,
                          .n = end - first};
     const at::Tensor weights =
-        masked_logits(a, block, clamped, a.q.scalar_type()).softmax(2);         // [H, R, n]
-    const at::Tensor v = a.v.narrow(0, first, end - first).permute({1, 0, 2});  // [Hkv, n, D]
-    const int64_t n_kv = v.size(0);
-    const at::Tensor read =
-        weights.view({n_kv, n_heads / n_kv * (end - begin), end - first}).matmul(v);
+        masked_logits(a, block, clamped, a.q.scalar_type()).softmax(2);  // [H, R, n]
     out.narrow(0, begin, end - begin)
-        .copy_(read.view({n_heads, end - begin, v.size(2)}).transpose(0, 1));
+        .copy_(weighted_values(weights, a.v.narrow(0, first, end - first)));
   }
   return out;
 }

@@ -42,6 +42,11 @@ struct DenseAttention {
                            int64_t d_max, AngleCache& angles);
 };
 
+/// `[R, H, D]` and `[N, Hkv, D]` to the dot products `[H, R, N]`.
+at::Tensor grouped_product(const at::Tensor& q, const at::Tensor& k);
+/// Weights `[H, R, N]` times values `[N, Hkv, D]`: `[R, H, D]`.
+at::Tensor weighted_values(const at::Tensor& weights, const at::Tensor& v);
+
 /// What every query reads `[T, H, D]`, in chunks of rows: no [T, T] matrix is ever held. With
 /// `clamped` false distances are not clamped, which is what the model was trained with.
 at::Tensor attend_densely(const DenseAttention& attention, bool clamped);

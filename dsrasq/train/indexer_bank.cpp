@@ -27,14 +27,16 @@ IndexerBank::IndexerBank(const IndexerSize& size, std::vector<int64_t> layers, a
 }
 
 void IndexerBank::randomise(uint64_t seed) {
-  for (size_t i = 0; i < views_.size(); ++i) {
-    retriever::IndexerParameters fresh =
-        retriever::Adapter::random(size_.n_embd, size_.n_heads, size_.head_dim, seed * 1000003 + i);
-    std::vector<at::Tensor> values;
-    fresh.visit([&](const char*, const at::Tensor& t) { values.push_back(t); });
-    size_t next = 0;
-    views_[i].visit([&](const char*, at::Tensor& t) { t.copy_(values[next++]); });
-  }
+  for (size_t i = 0; i < views_.size(); ++i)
+    set(static_cast<int64_t>(i), retriever::Adapter::random(size_.n_embd, size_.n_heads,
+                                                            size_.head_dim, seed * 1000003 + i));
+}
+
+void IndexerBank::set(int64_t i, retriever::IndexerParameters values) {
+  std::vector<at::Tensor> tensors;
+  values.visit([&](const char*, const at::Tensor& t) { tensors.push_back(t); });
+  size_t next = 0;
+  indexer(i).visit([&](const char*, at::Tensor& t) { t.copy_(tensors[next++]); });
 }
 
 }  // namespace dsrasq::train

@@ -26,6 +26,8 @@ class IndexerBank {
 
   /// Values as a fresh training starts from.
   void randomise(uint64_t seed);
+  /// Row `i` becomes these values.
+  void set(int64_t i, retriever::IndexerParameters values);
 
   const std::vector<int64_t>& layers() const { return layers_; }
   at::Tensor& matrix() { return matrix_; }

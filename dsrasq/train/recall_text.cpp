@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -123,7 +124,9 @@ constexpr std::array<MakeFact, 7> kFacts{key_fact,   address_fact,   dial_fact, 
 struct Insertion {
   int64_t at = 0;
   std::vector<int32_t> ids;
-  int64_t focus_begin = 0, focus_end = 0;  // among `ids`
+  TokenRange focus;        // among `ids`
+  int64_t statement = -1;  // what the focus recalls: this insertion, by its index ...
+  TokenRange passage;      // ... or, without one, these tokens of the text
 };
 
 // An early place and one at least the minimum distance later, anywhere in n tokens.
@@ -137,7 +140,8 @@ void add_fact(int64_t n, const Encode& encode, const RecallOptions& options, Cou
   constexpr int64_t kQuestionTail = 4;  // the end of a question already looks for the answer
   const Fact fact = random_fact(rng);
   const auto [early, late] = distant_places(n, options.min_distance, rng);
-  insertions.push_back({early, encode("\n\n" + fact.statement + "\n\n"), 0, 0});
+  const auto statement = static_cast<int64_t>(insertions.size());
+  insertions.push_back({.at = early, .ids = encode("\n\n" + fact.statement + "\n\n")});
   std::vector<int32_t> ids = encode("\n\n" + fact.question);
   const auto question_end = static_cast<int64_t>(ids.size());
   const std::vector<int32_t> answer = encode(fact.answer);
@@ -146,7 +150,10 @@ void add_fact(int64_t n, const Encode& encode, const RecallOptions& options, Cou
   const std::vector<int32_t> tail = encode(".\n\n");
   ids.insert(ids.end(), tail.begin(), tail.end());
   insertions.push_back(
-      {late, std::move(ids), std::max<int64_t>(0, question_end - kQuestionTail), answer_end - 1});
+      {.at = late,
+       .ids = std::move(ids),
+       .focus = {std::max<int64_t>(0, question_end - kQuestionTail), answer_end - 1},
+       .statement = statement});
 }
 
 void add_echo(std::span<const int32_t> text, const RecallOptions& options, CounterRng& rng,
@@ -156,27 +163,55 @@ void add_echo(std::span<const int32_t> text, const RecallOptions& options, Count
   const auto [early, late] = distant_places(n, options.min_distance, rng);
   const int64_t length = std::min(rng.between(24, 96), late - early);
   const auto passage = text.subspan(static_cast<size_t>(early), static_cast<size_t>(length));
-  insertions.push_back({late, {passage.begin(), passage.end()}, kCue, length - 1});
+  insertions.push_back({.at = late,
+                        .ids = {passage.begin(), passage.end()},
+                        .focus = {kCue, length - 1},
+                        .passage = {early, early + length}});
 }
 
-RecallStretch merge(std::span<const int32_t> text, std::vector<Insertion> insertions) {
-  std::stable_sort(insertions.begin(), insertions.end(),
-                   [](const Insertion& a, const Insertion& b) { return a.at < b.at; });
+// The insertions' indices by place in the text; those of one place in the order given.
+std::vector<size_t> by_place(const std::vector<Insertion>& insertions) {
+  std::vector<size_t> order(insertions.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return insertions[a].at < insertions[b].at; });
+  return order;
+}
+
+RecallStretch merge(std::span<const int32_t> text, const std::vector<Insertion>& insertions) {
   RecallStretch out;
+  std::vector<int64_t> begin(insertions.size());   // of each insertion in `out`
+  std::vector<int64_t> position(text.size() + 1);  // of each token of the text in `out`
   size_t next = 0;
   const auto copy_to = [&](size_t end) {
-    out.ids.insert(out.ids.end(), text.begin() + static_cast<int64_t>(next),
-                   text.begin() + static_cast<int64_t>(end));
-    next = end;
+    for (; next < end; ++next) {
+      position[next] = static_cast<int64_t>(out.ids.size());
+      out.ids.push_back(text[next]);
+    }
   };
-  for (const Insertion& insertion : insertions) {
-    copy_to(static_cast<size_t>(insertion.at));
-    const auto base = static_cast<int64_t>(out.ids.size());
-    for (int64_t i = insertion.focus_begin; i < insertion.focus_end; ++i)
-      out.focus.push_back(base + i);
-    out.ids.insert(out.ids.end(), insertion.ids.begin(), insertion.ids.end());
+  const std::vector<size_t> order = by_place(insertions);
+  for (const size_t i : order) {
+    copy_to(static_cast<size_t>(insertions[i].at));
+    begin[i] = static_cast<int64_t>(out.ids.size());
+    out.ids.insert(out.ids.end(), insertions[i].ids.begin(), insertions[i].ids.end());
   }
   copy_to(text.size());
+  position[text.size()] = static_cast<int64_t>(out.ids.size());
+
+  for (const size_t i : order) {
+    const Insertion& insertion = insertions[i];
+    TokenRange source{position[static_cast<size_t>(insertion.passage.begin)],
+                      position[static_cast<size_t>(insertion.passage.end)]};
+    if (insertion.statement >= 0) {
+      const auto statement = static_cast<size_t>(insertion.statement);
+      source.begin = begin[statement];
+      source.end = source.begin + static_cast<int64_t>(insertions[statement].ids.size());
+    }
+    for (int64_t f = insertion.focus.begin; f < insertion.focus.end; ++f) {
+      out.focus.push_back(begin[i] + f);
+      out.sources.push_back(source);
+    }
+  }
   return out;
 }
 
@@ -193,16 +228,20 @@ RecallStretch plant_recall(const std::vector<int32_t>& text, const Encode& encod
   constexpr int64_t kRoomPerFact = 120, kRoomPerEcho = 96;
   const int64_t n = static_cast<int64_t>(text.size()) - options.facts * kRoomPerFact -
                     options.echoes * kRoomPerEcho;
-  if (n <= options.min_distance) return {text, {}};
+  if (n <= options.min_distance) return {text, {}, {}};
   const auto kept = std::span(text).first(static_cast<size_t>(n));
   std::vector<Insertion> insertions;
   for (int64_t i = 0; i < options.facts; ++i) add_fact(n, encode, options, rng, insertions);
   for (int64_t i = 0; i < options.echoes; ++i) add_echo(kept, options, rng, insertions);
-  RecallStretch out = merge(kept, std::move(insertions));
+  RecallStretch out = merge(kept, insertions);
   const auto rest = std::span(text).subspan(static_cast<size_t>(n));
   out.ids.insert(out.ids.end(), rest.begin(), rest.end());
   out.ids.resize(text.size());
-  std::erase_if(out.focus, [&](int64_t i) { return i >= static_cast<int64_t>(text.size()); });
+  const auto seen = static_cast<size_t>(
+      std::lower_bound(out.focus.begin(), out.focus.end(), static_cast<int64_t>(text.size())) -
+      out.focus.begin());
+  out.focus.resize(seen);
+  out.sources.resize(seen);
   return out;
 }
 

@@ -29,9 +29,15 @@ struct RecallOptions {
   int64_t min_distance = 640;  ///< tokens between a fact or passage and its return
 };
 
+/// Tokens [begin, end) of a stretch.
+struct TokenRange {
+  int64_t begin = 0, end = 0;
+};
+
 struct RecallStretch {
   std::vector<int32_t> ids;
-  std::vector<int64_t> focus;  ///< ascending: positions whose next token has to be recalled
+  std::vector<int64_t> focus;       ///< ascending: positions whose next token has to be recalled
+  std::vector<TokenRange> sources;  ///< of each focus position: where the detail stands
 };
 
 /// Plants facts and echoes into `text`: as many tokens as it had, its end falling off. A text too

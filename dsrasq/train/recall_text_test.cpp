@@ -69,6 +69,11 @@ TEST(RecallText, KeepsTheLengthAndAsksFarFromTheStatement) {
     const std::string answer = all.substr(first, end - i - 4 + 1);
     const size_t stated = all.find(answer);
     EXPECT_LE(stated + 500, first) << answer;
+    ASSERT_EQ(stretch.sources.size(), stretch.focus.size());
+    const TokenRange source = stretch.sources[i];
+    EXPECT_TRUE(source.begin <= static_cast<int64_t>(stated) &&
+                static_cast<int64_t>(stated + answer.size()) <= source.end)
+        << answer;
     i = end;
   }
   // The rest is the text, in order.
@@ -86,10 +91,13 @@ TEST(RecallText, AnEchoRepeatsAnOlderPassage) {
       plant_recall(text, encode, {.facts = 0, .echoes = 3, .min_distance = 500}, rng);
   ASSERT_EQ(stretch.ids.size(), text.size());
   ASSERT_FALSE(stretch.focus.empty());
-  for (int64_t i : stretch.focus) {
+  ASSERT_EQ(stretch.sources.size(), stretch.focus.size());
+  for (size_t f = 0; f < stretch.focus.size(); ++f) {
+    const int64_t i = stretch.focus[f];
     const int32_t id = stretch.ids[static_cast<size_t>(i)];
     const auto first = std::find(stretch.ids.begin(), stretch.ids.end(), id) - stretch.ids.begin();
     EXPECT_GE(i - first, 500);
+    EXPECT_TRUE(stretch.sources[f].begin <= first && first < stretch.sources[f].end);
     EXPECT_EQ(stretch.ids[static_cast<size_t>(i) + 1], id + 1);
   }
 }

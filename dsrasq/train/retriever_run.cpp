@@ -38,6 +38,23 @@ StretchOptions stretch_options(const TrainInput& input, const RetrieverTrainOpti
           .seed = options.seed};
 }
 
+SampledRows far_rows(const Stretch& stretch, const RowOptions& options, at::Device device,
+                     CounterRng& rng) {
+  const auto n_tokens = static_cast<int64_t>(stretch.ids.size());
+  const int64_t local = options.window + options.sinks;
+  const int64_t first = local + std::min(kLeastFar, (n_tokens - local) / 4);
+  std::vector<int64_t> rows;
+  if (options.focus_only) {
+    std::copy_if(stretch.focus.begin(), stretch.focus.end(), std::back_inserter(rows),
+                 [&](int64_t i) { return i >= first; });
+    if (static_cast<int64_t>(rows.size()) > options.rows)
+      rows.resize(static_cast<size_t>(options.rows));
+  } else {
+    rows = sample_rows(first, n_tokens, options.rows, stretch.focus, rng);
+  }
+  return {at::tensor(rows, at::kLong).to(device, true), rows.empty() ? 0 : rows.back()};
+}
+
 RetrieverRun::RetrieverRun(const TrainInput& input, const RetrieverTrainOptions& options,
                            const StretchSampler& sampler)
     : input_(input),
@@ -56,22 +73,45 @@ RetrieverRun::RetrieverRun(const TrainInput& input, const RetrieverTrainOptions&
   parameters_.randomise(options.seed);
   for (size_t i = 0; i < parameters_.layers().size(); ++i)
     index_of_layer_[static_cast<size_t>(parameters_.layers()[i])] = static_cast<int64_t>(i);
+  measure_inputs();
+}
+
+// On the first held-out stretch, so that a resumed run finds the same.
+void RetrieverRun::measure_inputs() {
+  const Stretch stretch = sampler_.held_out(0, false);
+  CounterRng rng(options_.seed, 0, kRowStream);
+  RowOptions one_row{.rows = 1, .window = options_.window, .sinks = options_.sinks};
+  read(stretch, far_rows(stretch, one_row, input_.model.device(), rng),
+       [&](int64_t, const at::Tensor& x, const AttentionTarget&) {
+         const double size = x.to(at::kFloat).square().mean().sqrt().item<double>();
+         input_size_.push_back(size > 0 && std::isfinite(size) ? size : 1);
+       });
+  tokens_read_ = 0;
+}
+
+namespace {
+
+// Each projection of an input, `factor` times as large.
+retriever::IndexerParameters scaled(retriever::IndexerParameters values, double factor) {
+  for (at::Tensor* projection : {&values.query, &values.key, &values.head_weight, &values.local})
+    *projection = projection->mul(factor);
+  return values;
+}
+
+}  // namespace
+
+retriever::IndexerParameters RetrieverRun::indexer_of_layer(int64_t index) const {
+  IndexerBank bank = parameters_;
+  return scaled(bank.indexer(index), 1 / input_size_[static_cast<size_t>(index)]);
+}
+
+void RetrieverRun::set_indexer(int64_t index, const retriever::IndexerParameters& values) {
+  parameters_.set(index, scaled(values, input_size_[static_cast<size_t>(index)]));
 }
 
 SampledRows RetrieverRun::rows_of(const Stretch& stretch, CounterRng& rng, bool focus_only) const {
-  const auto n_tokens = static_cast<int64_t>(stretch.ids.size());
-  const int64_t local = options_.window + options_.sinks;
-  const int64_t first = local + std::min(kLeastFar, (n_tokens - local) / 4);
-  std::vector<int64_t> rows;
-  if (focus_only) {
-    std::copy_if(stretch.focus.begin(), stretch.focus.end(), std::back_inserter(rows),
-                 [&](int64_t i) { return i >= first; });
-    if (static_cast<int64_t>(rows.size()) > options_.rows)
-      rows.resize(static_cast<size_t>(options_.rows));
-  } else {
-    rows = sample_rows(first, n_tokens, options_.rows, stretch.focus, rng);
-  }
-  return {at::tensor(rows, at::kLong).to(input_.model.device()), rows.empty() ? 0 : rows.back()};
+  return far_rows(stretch, {options_.rows, options_.window, options_.sinks, focus_only},
+                  input_.model.device(), rng);
 }
 
 void RetrieverRun::read(const Stretch& stretch, const SampledRows& rows,
@@ -100,9 +140,9 @@ at::Tensor RetrieverRun::accumulate(int64_t step) {
     read(stretch, rows_of(stretch, rng, false),
          [&](int64_t layer, const at::Tensor& x, const AttentionTarget& target) {
            const int64_t i = index_of_layer_[static_cast<size_t>(layer)];
-           losses[i].add_(
-               indexer_loss(parameters_.indexer(i), x, target, loss_, weight, gradient_.indexer(i)),
-               weight);
+           losses[i].add_(indexer_loss(parameters_.indexer(i), unit_input(i, x), target, loss_,
+                                       weight, gradient_.indexer(i)),
+                          weight);
          });
   }
   return losses;
@@ -115,9 +155,9 @@ void RetrieverRun::score_stretch(const Stretch& stretch, int64_t index, bool rec
   const SampledRows rows = rows_of(stretch, rng, recall);
   if (rows.positions.size(0) == 0) return;
   read(stretch, rows, [&](int64_t layer, const at::Tensor& x, const AttentionTarget& target) {
-    retriever::IndexerParameters& indexer =
-        parameters_.indexer(index_of_layer_[static_cast<size_t>(layer)]);
-    const IndexerEstimate estimate = estimate_attention(indexer, x, target, loss_);
+    const int64_t i = index_of_layer_[static_cast<size_t>(layer)];
+    const IndexerEstimate estimate =
+        estimate_attention(parameters_.indexer(i), unit_input(i, x), target, loss_);
     sums.add_(at::cat({captured_mass(estimate.scores, target.mass, 64),
                        captured_mass(estimate.scores, target.mass, 256), estimate.loss.reshape({1}),
                        at::ones({1}, sums.options())}));

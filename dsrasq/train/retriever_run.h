@@ -24,6 +24,17 @@ int64_t longest_distance(int64_t wanted, int64_t context);
 /// What the options say a stretch is.
 StretchOptions stretch_options(const TrainInput& input, const RetrieverTrainOptions& options);
 
+struct RowOptions {
+  int64_t rows = 512;
+  int64_t window = 512;
+  int64_t sinks = 4;
+  bool focus_only = false;  ///< only where something has to be recalled
+};
+
+/// Query rows of a stretch that see far tokens.
+SampledRows far_rows(const Stretch& stretch, const RowOptions& options, at::Device device,
+                     CounterRng& rng);
+
 /// Reads stretches with the teacher and lets every indexer learn or be scored.
 class RetrieverRun {
  public:
@@ -31,13 +42,18 @@ class RetrieverRun {
   RetrieverRun(const TrainInput& input, const RetrieverTrainOptions& options,
                const StretchSampler& sampler);
 
+  /// For inputs of unit size: see `unit_input`.
   IndexerBank& parameters() { return parameters_; }
   const IndexerBank& parameters() const { return parameters_; }
+  /// Indexers as they are outside of training, for the layers' inputs as they come, and back.
+  retriever::IndexerParameters indexer_of_layer(int64_t index) const;
+  void set_indexer(int64_t index, const retriever::IndexerParameters& values);
 
   /// Gradients of a step's batch into `gradient()`; the losses of the layers `[L]`, on the device.
   at::Tensor accumulate(int64_t step);
   const at::Tensor& gradient() const { return gradient_.matrix(); }
   int64_t tokens_read() const { return tokens_read_; }
+  int64_t d_max() const { return d_max_; }
 
   /// On held-out text.
   RetrieverScore score();
@@ -46,6 +62,12 @@ class RetrieverRun {
   SampledRows rows_of(const Stretch& stretch, CounterRng& rng, bool focus_only) const;
   void read(const Stretch& stretch, const SampledRows& rows, const TeacherPolicy::Visit& visit);
   void score_stretch(const Stretch& stretch, int64_t index, bool recall, at::Tensor& sums);
+  void measure_inputs();
+  // A layer's input at a size of about 1. Models differ in it by a factor of 50 (Gemma's norms
+  // enlarge), and one initialisation and one learning rate should do for all.
+  at::Tensor unit_input(int64_t index, const at::Tensor& x) const {
+    return x.div(input_size_[static_cast<size_t>(index)]);
+  }
 
   const TrainInput& input_;
   RetrieverTrainOptions options_;
@@ -54,6 +76,7 @@ class RetrieverRun {
   int64_t d_max_;
   IndexerBank parameters_, gradient_;
   std::vector<int64_t> index_of_layer_;
+  std::vector<double> input_size_;  // root mean square by retriever layer
   AngleCache angles_;
   int64_t tokens_read_ = 0;
 };

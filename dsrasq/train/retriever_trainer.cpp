@@ -16,6 +16,7 @@
 #include "dsrasq/text/tokenizer.h"
 #include "dsrasq/train/adam.h"
 #include "dsrasq/train/event_log.h"
+#include "dsrasq/train/recall_share.h"
 #include "dsrasq/train/retriever_run.h"
 #include "dsrasq/train/training_checkpoint.h"
 
@@ -59,7 +60,8 @@ void check_options(const TrainInput& input, const RetrieverTrainOptions& o) {
   };
   want(!o.output.empty(), "--output has to name the adapter to write");
   want(!o.data.empty(), "--data has to name a corpus or a token cache");
-  want(o.steps >= 1 && o.steps <= 100'000'000, "--steps has to be from 1 to 100000000");
+  want(o.steps >= (o.init.empty() ? 1 : 0) && o.steps <= 100'000'000,
+       "--steps has to be from 1 to 100000000, or 0 with --init");
   want(o.batch >= 1 && o.batch <= 4096, "--batch has to be from 1 to 4096");
   want(o.rows >= 1 && o.rows <= 65536, "--rows has to be from 1 to 65536");
   want(o.window >= 1 && o.sinks >= 0 && o.sinks <= 1024, "--window or --sinks is out of range");
@@ -99,13 +101,14 @@ class Trainer {
         adam_(run_.parameters().matrix()),
         checkpoints_(run_folder(options)),
         log_(run_folder(options)) {
-    if (options.resume) resume();
+    if (!options.resume || !resume()) start_from_adapter();
   }
 
   TrainResult run();
 
  private:
-  void resume();
+  bool resume();
+  void start_from_adapter();
   TrainingState state() const;
   void save_checkpoint();
   void stop_if_asked();
@@ -114,6 +117,7 @@ class Trainer {
   void fix_steps_by_budget();
   void evaluate();
   void report(const RetrieverScore* score);
+  std::map<int64_t, float> measured_recall() const;
   void write_adapter() const;
   std::string record() const;
   double seconds() const { return seconds_before_ + seconds_since(start_); }
@@ -150,9 +154,9 @@ TrainingState Trainer::state() const {
           .second = adam_.second};
 }
 
-void Trainer::resume() {
+bool Trainer::resume() {
   const auto stored = checkpoints_.load();
-  if (!stored) return;
+  if (!stored) return false;
   check_same_run(*stored, state(), checkpoints_.path());
   run_.parameters().matrix().copy_(stored->parameters);
   adam_.first.copy_(stored->first);
@@ -162,6 +166,24 @@ void Trainer::resume() {
   seconds_before_ = stored->seconds;
   loss_ = stored->loss;
   log(LogLevel::kInfo, concat("goes on from step ", step_, " of ", options_.steps));
+  return true;
+}
+
+void Trainer::start_from_adapter() {
+  if (options_.init.empty()) return;
+  const auto adapter = retriever::Adapter::load(options_.init);
+  DSRASQ_CHECK(adapter.base_fingerprint == input_.fingerprint, kBadInput, kWhere, options_.init,
+               ": an adapter for another model, ", adapter.base_name);
+  DSRASQ_CHECK(adapter.n_heads == options_.n_heads && adapter.head_dim == options_.head_dim,
+               kInvalidArgument, kWhere, options_.init, " has --index-heads ", adapter.n_heads,
+               " and --index-dim ", adapter.head_dim, ", which a run from it has to have too");
+  const std::vector<int64_t>& layers = run_.parameters().layers();
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const auto found = adapter.indexers.find(layers[i]);
+    DSRASQ_CHECK(found != adapter.indexers.end(), kBadInput, kWhere, options_.init,
+                 ": no indexer for layer ", layers[i]);
+    run_.set_indexer(static_cast<int64_t>(i), found->second);
+  }
 }
 
 void Trainer::save_checkpoint() {
@@ -230,8 +252,8 @@ void Trainer::evaluate() {
 }
 
 void Trainer::report(const RetrieverScore* score) {
-  const double rate =
-      learning_rate(step_ - 1, options_.steps, options_.warmup, options_.learning_rate);
+  const double rate = learning_rate(std::max<int64_t>(0, step_ - 1), options_.steps,
+                                    options_.warmup, options_.learning_rate);
   if (score == nullptr) {
     std::vector<Scalar> scalars{
         {"loss", loss_}, {"learning_rate", rate}, {"tokens_per_s", tokens_per_s()}};
@@ -255,7 +277,11 @@ void Trainer::report(const RetrieverScore* score) {
 std::string Trainer::record() const {
   nlohmann::json options;
   for (const auto& [name, value] : run_options(options_)) options[name] = value;
+  nlohmann::json init;
+  if (!options_.init.empty())
+    init = nlohmann::json::parse(retriever::Adapter::load(options_.init).record, nullptr, false);
   return nlohmann::json{{"method", "kl-warm-up"},
+                        {"init", init},
                         {"steps", step_},
                         {"seconds", seconds()},
                         {"loss", loss_},
@@ -271,6 +297,15 @@ std::string Trainer::record() const {
       .dump();
 }
 
+std::map<int64_t, float> Trainer::measured_recall() const {
+  std::vector<RecallStretch> stretches;
+  for (int64_t i = 0; i < options_.eval_stretches; ++i)
+    stretches.push_back(sampler_.held_out(i, true));
+  return recall_shares(input_.model, stretches,
+                       {.sinks = options_.sinks, .window = options_.window, .d_max = run_.d_max()},
+                       options_.rows);
+}
+
 void Trainer::write_adapter() const {
   const policy::AttentionShape& shape = input_.model.shape();
   retriever::Adapter adapter{.base_fingerprint = input_.fingerprint,
@@ -278,12 +313,13 @@ void Trainer::write_adapter() const {
                              .n_embd = shape.n_embd,
                              .n_heads = options_.n_heads,
                              .head_dim = options_.head_dim,
-                             .d_max = longest_distance(options_.max_distance, shape.context),
+                             .d_max = run_.d_max(),
                              .indexers = {},
                              .record = record()};
-  IndexerBank bank = run_.parameters();
-  for (size_t i = 0; i < bank.layers().size(); ++i)
-    adapter.indexers[bank.layers()[i]] = bank.indexer(static_cast<int64_t>(i));
+  const std::vector<int64_t>& layers = run_.parameters().layers();
+  for (size_t i = 0; i < layers.size(); ++i)
+    adapter.indexers[layers[i]] = run_.indexer_of_layer(static_cast<int64_t>(i));
+  adapter.recall = measured_recall();
   const fs::path path(options_.output);
   if (path.has_parent_path()) fs::create_directories(path.parent_path());
   adapter.save(path);

@@ -22,6 +22,7 @@ struct RetrieverTrainOptions {
   std::string data;     ///< .jsonl, .jsonl.xz, plain text, or a token cache
   std::string output;   ///< the adapter
   std::string run_dir;  ///< checkpoints, logs, token cache; empty: beside the output
+  std::string init;     ///< an adapter to start from; empty: random parameters
   int64_t steps = 3000;
   double time_budget = 0;  ///< seconds; when set, `steps` follows from the speed of the first ones
   int64_t batch = 1;       ///< stretches a step
@@ -68,6 +69,7 @@ struct RetrieverTrainOptions {
   /// The options that change what a run computes.
   template <class Visit>
   void visit_run(Visit&& visit) {
+    visit(init, "init", "an adapter to start from; with --steps 0 it is only measured");
     visit(steps, "steps", "optimiser steps");
     visit(batch, "batch", "stretches of text a step");
     visit(length, "length", "tokens of a stretch");

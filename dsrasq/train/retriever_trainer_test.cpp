@@ -147,6 +147,29 @@ TEST_F(RetrieverTrainerTest, LossFallsAndTheAdapterIsForTheModel) {
   EXPECT_NE(adapter.record.find("\"steps\":100"), std::string::npos);
 }
 
+TEST_F(RetrieverTrainerTest, NoStepsFromAnAdapterMeasureItAndKeepItsValues) {
+  const Bench bench(folder_);
+  RetrieverTrainOptions options = bench.options("a");
+  const std::string trained = train_retriever(bench.input(), options).adapter;
+  options = bench.options("b");
+  options.steps = 0;
+  EXPECT_HAS(
+      error_text([&] { train_retriever(bench.input(), options); }, ErrorCode::kInvalidArgument),
+      "--steps has to be from 1 to 100000000, or 0 with --init");
+  options.init = trained;
+  auto a = retriever::Adapter::load(trained);
+  auto b = retriever::Adapter::load(train_retriever(bench.input(), options).adapter);
+  EXPECT_EQ(a.recall, b.recall);
+  EXPECT_TRUE(a.indexers[1].query.equal(b.indexers[1].query));
+  EXPECT_NE(b.record.find("\"steps\":24"), std::string::npos) << "the first training's record";
+  options = bench.options("c");
+  options.init = trained;
+  options.head_dim = 4;
+  EXPECT_HAS(
+      error_text([&] { train_retriever(bench.input(), options); }, ErrorCode::kInvalidArgument),
+      "has --index-heads 2 and --index-dim 8");
+}
+
 TEST_F(RetrieverTrainerTest, PlansWithoutTraining) {
   const Bench bench(folder_);
   const TrainPlan plan = plan_retriever_training(bench.input(), bench.options("a"));

@@ -72,14 +72,14 @@ Stretch StretchSampler::training(int64_t step, int64_t index) const {
   const bool is_long = rng.uniform() < options_.long_share;
   const bool recall = rng.uniform() < options_.recall_share;
   std::vector<int32_t> ids = draw(training_, is_long ? options_.long_length : options_.length, rng);
-  if (!recall) return {std::move(ids), {}};
+  if (!recall) return {std::move(ids), {}, {}};
   return plant_recall(ids, encode_, options_.recall, rng);
 }
 
 Stretch StretchSampler::held_out(int64_t index, bool recall) const {
   CounterRng rng(options_.seed, static_cast<uint64_t>(index), kHeldOutStream);
   std::vector<int32_t> ids = draw(held_out_, options_.length, rng);
-  if (!recall) return {std::move(ids), {}};
+  if (!recall) return {std::move(ids), {}, {}};
   return plant_recall(ids, encode_, options_.recall, rng);
 }
 

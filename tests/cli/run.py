@@ -16,7 +16,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MODEL = ROOT / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
-COMMANDS = ["ask", "digest", "generate", "chat", "train retriever", "eval perplexity", "eval needle",
+COMMANDS = ["ask", "digest", "generate", "chat", "train retriever", "train joint", "eval perplexity", "eval needle",
             "bench prefill", "bench decode", "inspect", "version"]
 TEXT = ("The lighthouse keeper kept a notebook about the weather. "
         "Every morning she wrote down the wind and the height of the waves. ") * 40
@@ -48,7 +48,7 @@ class CliTest(unittest.TestCase):
 
     def refused(self, status, code, *words, **options):
         """Runs with --json; returns the message."""
-        done = run(*words, "--json", **options)
+        done = run("--json", *words, **options)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         result = self.json_of(done)
         self.assertEqual(result["code"], code)

@@ -82,6 +82,7 @@ void expect_same(const Reading& a, const Reading& b) {
   EXPECT_EQ(a.position, b.position);
   ASSERT_EQ(a.retrieved.size(), b.retrieved.size());
   for (size_t i = 0; i < a.retrieved.size(); ++i) {
+    EXPECT_EQ(a.retrieved[i].layer, b.retrieved[i].layer);
     EXPECT_EQ(a.retrieved[i].position, b.retrieved[i].position);
     // Weights are added up call by call, so their last bits differ.
     EXPECT_NEAR(a.retrieved[i].weight, b.retrieved[i].weight, 1e-4 * a.retrieved[i].weight);

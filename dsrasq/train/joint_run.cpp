@@ -1,0 +1,184 @@
+#include "dsrasq/train/joint_run.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "dsrasq/ops/rows.h"
+#include "dsrasq/train/retriever_run.h"
+
+namespace dsrasq::train {
+namespace {
+
+constexpr uint64_t kRowStream = 900000, kScoreStream = 3;
+constexpr double kFlopsUnit = 1e6;  // of lambda_comp
+
+}  // namespace
+
+JointRun::JointRun(const JointInput& input, const JointTrainOptions& options,
+                   const StretchSampler& sampler)
+    : input_(input),
+      options_(options),
+      sampler_(sampler),
+      parameters_({input.train.model.shape(), input.train.model.config().n_ff}, input.adapter,
+                  options, input.train.model.device()),
+      retriever_loss_{.n_heads = parameters_.index_heads(),
+                      .fake_quantise = options.fake_quantise,
+                      .conditional_weight = options.conditional_weight},
+      angles_(input.train.model.device()) {}
+
+double JointRun::attention_flops(double tokens) const {
+  const auto& shape = input_.train.model.shape();
+  const auto width = static_cast<double>(shape.n_heads * shape.head_dim);
+  const auto always = static_cast<double>(options_.window + options_.sinks + options_.slots);
+  const auto scan = static_cast<double>(2 * parameters_.index_heads() * options_.length);
+  return 4 * width * (always + tokens) + scan;
+}
+
+double JointRun::token_cost() const {
+  const double flops = attention_flops(1) - attention_flops(0);
+  return options_.lambda_ret + options_.lambda_comp * flops / kFlopsUnit;
+}
+
+JointRun::Reading JointRun::teach(const Stretch& stretch, CounterRng& rng, bool wants_targets) {
+  const model::Transformer& model = input_.train.model;
+  const auto n_tokens = static_cast<int64_t>(stretch.ids.size());
+  Reading reading;
+  reading.ids = at::tensor(stretch.ids, at::kInt).to(at::kLong).to(model.device(), true);
+  const SampledRows rows = far_rows(
+      stretch, {options_.rows, options_.window, options_.sinks, false}, model.device(), rng);
+  TeacherPolicy::Visit visit;
+  if (wants_targets)
+    visit = [&](int64_t layer, const at::Tensor&, const AttentionTarget& target) {
+      reading.targets[layer] = target;
+    };
+  // Beyond the trained context only clamped distances are ones that the model knows.
+  TeacherPolicy teacher(model.shape(),
+                        {.sinks = options_.sinks,
+                         .window = options_.window,
+                         .d_max = parameters_.d_max(),
+                         .clamped_output = n_tokens > model.shape().context},
+                        rows, angles_, std::move(visit));
+  reading.states = model.forward(reading.ids, teacher);
+  return reading;
+}
+
+StudentRules JointRun::rules() const {
+  return {.window = options_.window,
+          .sinks = options_.sinks,
+          .top_k = options_.top_k,
+          .thresholded = options_.thresholds,
+          .counts_expected = counts_expected()};
+}
+
+StudentPolicy JointRun::student(const StudentRules& rules, StudentPolicy::Visit visit) {
+  const StudentOptions options{.rules = rules,
+                               .n_heads = parameters_.index_heads(),
+                               .fake_quantise = options_.fake_quantise,
+                               .d_max = parameters_.d_max(),
+                               .block = options_.block};
+  return {
+      input_.train.model.shape(), options, parameters_.layers(), angles_, masks_, std::move(visit)};
+}
+
+// The warm-up's loss: what the student's input says about the teacher's attention.
+void JointRun::calibrate(const Reading& reading, int64_t layer, const at::Tensor& x,
+                         at::Tensor& loss) {
+  const auto target = reading.targets.find(layer);
+  if (target == reading.targets.end()) return;
+  const at::NoGradGuard no_grad;
+  const double share = 1 / static_cast<double>(reading.targets.size());
+  const double weight = options_.retriever_weight * share / static_cast<double>(options_.batch);
+  const retriever::IndexerParameters& indexer =
+      *parameters_.layers()[static_cast<size_t>(layer)].indexer;
+  loss.add_(indexer_loss(indexer, x.detach(), target->second, retriever_loss_, weight,
+                         parameters_.indexer_gradient(layer)),
+            share);
+}
+
+at::Tensor JointRun::learn(const Stretch& stretch, CounterRng& rng) {
+  const bool is_local = rng.uniform() < options_.local_share;
+  const bool calibrates = options_.retriever_weight > 0;
+  const Reading reading = teach(stretch, rng, calibrates);
+  at::Tensor retriever_loss = at::zeros({}, reading.states.options().dtype(at::kFloat));
+  StudentRules rules = this->rules();
+  if (is_local) rules.top_k = 0;
+  StudentPolicy policy = student(rules, [&](int64_t layer, const at::Tensor& x) {
+    calibrate(reading, layer, x, retriever_loss);
+  });
+
+  const at::AutoGradMode with_gradients(true);
+  const model::Transformer& model = input_.train.model;
+  const at::Tensor states =
+      model.adapted(parameters_.lora()).differentiable_forward(reading.ids, policy);
+  const TaskTerms terms = task_terms(model, states.detach(), reading.states, reading.ids,
+                                     {options_.kl_weight, options_.ce_weight}, true);
+  at::Tensor root = ops::at_least_float(states * terms.gradient).sum();
+  at::Tensor expected = policy.expected();
+  if (expected.defined()) root = root + expected * token_cost();
+  if (root.requires_grad()) (root / static_cast<double>(options_.batch)).backward();
+
+  const at::NoGradGuard no_grad;
+  at::Tensor loss = terms.kl * options_.kl_weight + terms.student_nll * options_.ce_weight +
+                    retriever_loss * options_.retriever_weight;
+  expected = expected.defined() ? expected.detach() : at::zeros_like(loss);
+  loss = loss + expected * token_cost();
+  tokens_read_ += static_cast<int64_t>(stretch.ids.size());
+  std::vector<at::Tensor> metrics(kJointMetrics);
+  metrics[kJointLoss] = loss;
+  metrics[kJointKl] = terms.kl;
+  metrics[kJointNll] = terms.student_nll;
+  metrics[kJointTeacherNll] = terms.teacher_nll;
+  metrics[kJointRetriever] = retriever_loss;
+  metrics[kJointPicked] = policy.picked();
+  metrics[kJointExpected] = expected;
+  for (at::Tensor& metric : metrics) metric = metric.to(at::kFloat);
+  return at::stack(metrics);
+}
+
+at::Tensor JointRun::accumulate(int64_t step) {
+  for (ParameterGroup& group : parameters_.groups()) group.bank.gradient().zero_();
+  at::Tensor sum;
+  for (int64_t b = 0; b < options_.batch; ++b) {
+    CounterRng rng(options_.seed, static_cast<uint64_t>(step),
+                   kRowStream + static_cast<uint64_t>(b));
+    const at::Tensor metrics = learn(sampler_.training(step, b), rng);
+    sum = sum.defined() ? sum + metrics : metrics;
+  }
+  return sum / static_cast<double>(options_.batch);
+}
+
+JointScore JointRun::score() {
+  return score([this] { return student(rules(), nullptr); });
+}
+
+JointScore JointRun::score(const std::function<StudentPolicy()>& make_student) {
+  const at::NoGradGuard no_grad;
+  const model::Transformer& model = input_.train.model;
+  const model::Transformer adapted = model.adapted(parameters_.lora());
+  at::Tensor sum;
+  for (int64_t i = 0; i < options_.eval_stretches; ++i) {
+    CounterRng rng(options_.seed, static_cast<uint64_t>(i), kScoreStream);
+    const Reading reading = teach(sampler_.held_out(i, false), rng, false);
+    StudentPolicy policy = make_student();
+    const at::Tensor states = adapted.forward(reading.ids, policy);
+    const TaskTerms terms = task_terms(model, states, reading.states, reading.ids, {}, false);
+    const at::Tensor values = at::stack({terms.kl, terms.student_nll, terms.teacher_nll,
+                                         policy.picked().to(terms.kl.scalar_type())});
+    sum = sum.defined() ? sum + values : values;
+  }
+  if (!sum.defined()) return {};
+  const at::Tensor host =
+      (sum / static_cast<double>(options_.eval_stretches)).to(at::kCPU, at::kDouble).contiguous();
+  const double* v = host.const_data_ptr<double>();
+  return {.kl = v[0],
+          .perplexity = std::exp(v[1]),
+          .teacher_perplexity = std::exp(v[2]),
+          .picked = v[3]};
+}
+
+}  // namespace dsrasq::train

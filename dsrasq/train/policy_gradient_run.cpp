@@ -1,0 +1,250 @@
+#include "dsrasq/train/policy_gradient_run.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "dsrasq/core/error.h"
+#include "dsrasq/train/retriever_run.h"
+#include "dsrasq/train/token_score.h"
+
+namespace dsrasq::train {
+namespace {
+
+constexpr const char* kWhere = "train.policy_gradient";
+constexpr uint64_t kRolloutStream = 910000, kThresholdStream = 5;
+constexpr double kLeastThreshold = -30;
+constexpr int kThresholdSteps = 12;  // of a bisection, down to 0.007 in log p
+
+SelectionKind kind_of(const std::string& policy) {
+  if (policy == "budget") return SelectionKind::kBudget;
+  return policy == "race" ? SelectionKind::kRace : SelectionKind::kBernoulli;
+}
+
+}  // namespace
+
+void check_policy_gradient_options(const PolicyGradientOptions& o) {
+  const auto want = [](bool ok, const char* what) {
+    DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what);
+  };
+  const bool leaves_out = o.baseline == "leave-one-out";
+  want(o.steps >= 0 && o.steps <= 100'000'000, "--rl-steps has to be from 0 to 100000000");
+  want(o.policy == "budget" || o.policy == "race" || o.policy == "bernoulli",
+       "--rl-policy has to be budget, race or bernoulli");
+  want(leaves_out || o.baseline == "moving-average",
+       "--rl-baseline has to be leave-one-out or moving-average");
+  want(o.reward == "kl" || o.reward == "log-prob", "--rl-reward has to be kl or log-prob");
+  want(o.samples >= (leaves_out ? 2 : 1) && o.samples <= 64,
+       "--rl-samples has to be from 1 to 64, with leave-one-out at least 2");
+  want(o.baseline_decay >= 0 && o.baseline_decay < 1,
+       "--rl-baseline-decay has to be at least 0 and below 1");
+  want(o.horizon >= 0 && o.horizon <= 4096, "--rl-horizon has to be from 0 to 4096");
+  want(o.discount >= 0 && o.discount <= 1, "--rl-discount has to be from 0 to 1");
+  want(o.explore > 0 && o.explore <= 1, "--rl-explore has to be above 0 and at most 1");
+  want(o.temperature > 0 && std::isfinite(o.temperature), "--rl-temperature has to be above 0");
+  want(o.entropy >= 0 && std::isfinite(o.entropy) && o.winsorise >= 0 && o.lr_budget >= 0 &&
+           std::isfinite(o.lr_budget),
+       "--rl-entropy, --rl-winsorise and --lr-budget have to be 0 or more");
+}
+
+PolicyGradientRun::PolicyGradientRun(JointRun& run, const JointInput& input,
+                                     const JointTrainOptions& options,
+                                     const StretchSampler& sampler)
+    : run_(run),
+      input_(input),
+      options_(options),
+      sampler_(sampler),
+      kind_(kind_of(options.rl.policy)) {}
+
+std::unique_ptr<SelectionRollout> PolicyGradientRun::rollout(bool samples, uint64_t seed) {
+  const PolicyGradientOptions& rl = options_.rl;
+  const RolloutOptions options{
+      .kind = kind_,
+      .samples = samples,
+      .exploration = {.share = rl.explore, .by_query = rl.explore_by_query},
+      .temperature = rl.temperature,
+      .top_k = options_.top_k,
+      .n_heads = run_.parameters().index_heads(),
+      .fake_quantise = options_.fake_quantise};
+  return std::make_unique<SelectionRollout>(options, run_.parameters().layers(),
+                                            run_.parameters().budgets(),
+                                            seeded_generator(input_.train.model.device(), seed));
+}
+
+StudentPolicy PolicyGradientRun::student(SelectionRollout& rollout) {
+  StudentRules rules = run_.rules();
+  rules.counts_expected = false;
+  rules.pick = rollout.pick();
+  return run_.student(rules, rollout.visit());
+}
+
+RolloutRows PolicyGradientRun::rollout_rows(const Stretch& stretch, CounterRng& rng) const {
+  const auto length = static_cast<int64_t>(stretch.ids.size());
+  RolloutRows rows{.positions = sample_rows(first_row(), length, options_.rows, {}, rng),
+                   .sinks = options_.sinks,
+                   .window = options_.window};
+  rows.on_device = at::tensor(rows.positions, at::kLong).to(input_.train.model.device(), true);
+  return rows;
+}
+
+// Of rewards [n, T]: [n, T], 0 where there is nothing to choose among.
+at::Tensor PolicyGradientRun::advantages(const at::Tensor& rewards) {
+  const PolicyGradientOptions& rl = options_.rl;
+  const int64_t first = first_row();
+  const at::Tensor credits =
+      discounted_credit(rewards, rl.horizon, rl.discount).narrow(1, first, rewards.size(1) - first);
+  at::Tensor advantage;
+  if (rl.baseline == "leave-one-out") {
+    advantage = leave_one_out(credits);
+  } else {
+    MovingAverageBaseline baseline(run_.parameters().baseline_state(), rl.baseline_decay);
+    advantage = baseline.advantage(credits);
+  }
+  return at::cat({at::zeros_like(rewards.narrow(1, 0, first)), winsorised(advantage, rl.winsorise)},
+                 1);
+}
+
+at::Tensor PolicyGradientRun::backward(const Rollouts& rollouts, const RolloutRows& rows,
+                                       const at::Tensor& advantage) {
+  const PolicyGradientOptions& rl = options_.rl;
+  at::Tensor sums = at::zeros({3}, advantage.options());
+  const auto n_samples = static_cast<double>(rollouts.size());
+  for (size_t i = 0; i < rollouts.size(); ++i) {
+    const auto layers = rollouts[i]->layers();
+    // Costs and bonuses are means over layers and readings, as in the other stage.
+    const double share = 1 / (n_samples * static_cast<double>(layers.size()));
+    const double bonus = rl.entropy / static_cast<double>(layers.size());
+    for (const int64_t layer : layers) {
+      const at::AutoGradMode with_gradients(true);
+      const ChoiceTerms terms = rollouts[i]->terms(layer, rows);
+      at::Tensor own = advantage[static_cast<int64_t>(i)].index_select(0, terms.positions);
+      // A drawn choice's surprise as a part of its reward has the entropy's gradient.
+      const at::Tensor surprise = -terms.log_probability.detach();
+      if (!terms.entropy.defined()) own = own + surprise * bonus;
+      const auto n_rows = static_cast<double>(own.size(0));
+      at::Tensor loss = policy_gradient_loss(terms.log_probability, own, terms.explored, rl.explore,
+                                             n_rows * n_samples);
+      const at::Tensor expected = terms.expected_size.mean();
+      const at::Tensor entropy = terms.entropy.defined() ? terms.entropy.mean() : surprise.mean();
+      loss = loss + expected * (run_.token_cost() * share);
+      if (terms.entropy.defined()) loss = loss - entropy * (rl.entropy * share);
+      (loss / static_cast<double>(options_.batch)).backward();
+      const at::NoGradGuard no_grad;
+      sums.add_(at::stack({loss.detach(), expected.detach() * share, entropy.detach() * share}));
+    }
+  }
+  return sums;
+}
+
+at::Tensor PolicyGradientRun::learn(int64_t step, int64_t index) {
+  const at::NoGradGuard no_grad;
+  CounterRng rng(options_.seed, static_cast<uint64_t>(step),
+                 kRolloutStream + static_cast<uint64_t>(index));
+  const model::Transformer& model = input_.train.model;
+  const model::Transformer adapted = model.adapted(run_.parameters().lora());
+  const Stretch stretch = sampler_.training(step, index);
+  const JointRun::Reading reading = run_.teach(stretch, rng, false);
+  Rollouts rollouts;
+  std::vector<at::Tensor> rewards, kl, log_probability, picked;
+  for (int64_t i = 0; i < options_.rl.samples; ++i) {
+    rollouts.push_back(rollout(true, rng.next()));
+    StudentPolicy policy = student(*rollouts.back());
+    const at::Tensor states = adapted.forward(reading.ids, policy);
+    const TokenScores scores = token_scores(model, states, reading.states, reading.ids);
+    kl.push_back(scores.kl);
+    log_probability.push_back(scores.log_probability);
+    rewards.push_back(options_.rl.reward == "kl" ? -scores.kl : scores.log_probability);
+    picked.push_back(policy.picked().to(at::kFloat));
+  }
+  const at::Tensor reward = at::stack(rewards), advantage = advantages(reward);
+  const int64_t first = first_row(), n = reward.size(1) - first;
+  const at::Tensor sums = backward(rollouts, rollout_rows(stretch, rng), advantage);
+  run_.count_tokens(static_cast<int64_t>(stretch.ids.size()));
+  std::vector<at::Tensor> metrics(kGradientMetrics);
+  metrics[kGradientLoss] = sums[0];
+  metrics[kGradientKl] = at::stack(kl).mean();
+  metrics[kGradientNll] = -at::stack(log_probability).mean();
+  metrics[kGradientReward] = reward.narrow(1, first, n).mean();
+  metrics[kGradientAdvantage] = advantage.narrow(1, first, n).abs().mean();
+  metrics[kGradientPicked] = at::stack(picked).mean();
+  metrics[kGradientExpected] = sums[1];
+  metrics[kGradientEntropy] = sums[2];
+  return at::stack(metrics);
+}
+
+at::Tensor PolicyGradientRun::accumulate(int64_t step) {
+  for (ParameterGroup& group : run_.parameters().groups()) group.bank.gradient().zero_();
+  at::Tensor sum;
+  for (int64_t b = 0; b < options_.batch; ++b) {
+    const at::Tensor metrics = learn(step, b);
+    sum = sum.defined() ? sum + metrics : metrics;
+  }
+  return sum / static_cast<double>(options_.batch);
+}
+
+JointScore PolicyGradientRun::score() {
+  const auto greedy = rollout(false, 0);
+  return run_.score([&] { return student(*greedy); });
+}
+
+// The size of which every query takes the best, so that they take as many on average.
+int64_t PolicyGradientRun::fixed_size(double mean_picked) const {
+  const double wanted = mean_picked * static_cast<double>(options_.length);
+  const int64_t most = options_.length - first_row();
+  double sum = 0;
+  for (int64_t k = 1; k <= most; ++k) {
+    sum += static_cast<double>(most - k + 1);  // queries with at least k candidates
+    if (sum >= wanted) return k;
+  }
+  return most;
+}
+
+StudentPolicy PolicyGradientRun::thresholded_student(double log_threshold) {
+  StudentRules rules = run_.rules();
+  rules.counts_expected = false;
+  rules.pick = [log_threshold](const PoolScores& pool) {
+    PoolScores other = pool;
+    other.threshold = at::full({1}, log_threshold, pool.scores.options());
+    return greedy_pick(other, retriever::kBudgetSizes.back(), true);
+  };
+  return run_.student(rules, nullptr);
+}
+
+// Found on one held-out stretch.
+double PolicyGradientRun::matching_threshold(double mean_picked) {
+  const model::Transformer adapted = input_.train.model.adapted(run_.parameters().lora());
+  CounterRng rng(options_.seed, 0, kThresholdStream);
+  const JointRun::Reading reading = run_.teach(sampler_.held_out(0, false), rng, false);
+  double low = kLeastThreshold, high = 0;
+  for (int i = 0; i < kThresholdSteps; ++i) {
+    const double middle = (low + high) / 2;
+    StudentPolicy policy = thresholded_student(middle);
+    adapted.forward(reading.ids, policy);
+    (policy.picked().item<double>() > mean_picked ? low : high) = middle;
+  }
+  return (low + high) / 2;
+}
+
+std::vector<RuleScore> PolicyGradientRun::compare() {
+  const at::NoGradGuard no_grad;
+  if (options_.eval_stretches == 0) return {};
+  const JointScore own = score();
+  const int64_t size = fixed_size(own.picked);
+  const double threshold = matching_threshold(own.picked);
+  const JointScore fixed = run_.score([&] {
+    StudentRules rules = run_.rules();
+    rules.top_k = size;
+    rules.thresholded = rules.counts_expected = false;
+    return run_.student(rules, nullptr);
+  });
+  const JointScore by_threshold = run_.score([&] { return thresholded_student(threshold); });
+  char name[64];
+  std::snprintf(name, sizeof name, "p > %.3g", std::exp(threshold));
+  return {{options_.rl.policy, own}, {concat("best ", size), fixed}, {name, by_threshold}};
+}
+
+}  // namespace dsrasq::train

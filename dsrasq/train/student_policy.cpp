@@ -1,0 +1,55 @@
+#include "dsrasq/train/student_policy.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include <optional>
+
+#include "dsrasq/core/error.h"
+
+namespace dsrasq::train {
+namespace {
+constexpr const char* kWhere = "train.student";
+}
+
+void StudentPolicy::begin(int64_t n_tokens) {
+  DSRASQ_CHECK(n_tokens_ == 0, kInternal, kWhere, "a student reads one stretch, once");
+  n_tokens_ = n_tokens;
+}
+
+at::Tensor StudentPolicy::attend(const policy::LayerInput& input) {
+  const StudentLayer& layer = layers_[static_cast<size_t>(input.layer)];
+  const DenseAttention attention = DenseAttention::of(input, shape_, options_.d_max, angles_);
+  if (layer.indexer == nullptr) {
+    StudentRules rules = options_.rules;
+    if (attention.sliding_window > 0) rules.window = attention.sliding_window, rules.sinks = 0;
+    rules.counts_expected = false;
+    return attend_sparsely(attention, nullptr, rules, masks_).out;
+  }
+  if (visit_) visit_(input.layer, input.x);
+  std::optional<StudentIndex> index;
+  if (options_.rules.top_k > 0)
+    index = StudentIndex::of(*layer.indexer, layer.threshold, input.x, options_.n_heads,
+                             options_.fake_quantise);
+  const StudentRead read =
+      attend_sparsely(attention, index ? &*index : nullptr, options_.rules, masks_);
+  n_queries_ += n_tokens_;
+  picked_ = picked_.defined() ? picked_ + read.picked : read.picked;
+  if (read.expected.defined())
+    expected_ = expected_.defined() ? expected_ + read.expected : read.expected;
+  if (layer.slots == nullptr) return read.out;
+  const at::Tensor from_slots = read_slots(
+      *layer.slots, input.q, input.k, input.v, attention.scale,
+      {.window = options_.rules.window, .sinks = options_.rules.sinks, .block = options_.block});
+  return from_slots.defined() ? read.out + from_slots : read.out;
+}
+
+void StudentPolicy::save(formats::ChunkFileWriter&) const {
+  throw Error(ErrorCode::kInternal, kWhere, "a student has no state to save");
+}
+
+void StudentPolicy::load(const formats::ChunkFile&) {
+  throw Error(ErrorCode::kInternal, kWhere, "a student has no state to load");
+}
+
+}  // namespace dsrasq::train

@@ -1,0 +1,80 @@
+#pragma once
+
+// The student of the joint training as a policy: a stretch of text in one call, attending as at
+// inference, with gradients. The model's own forward pass runs around it.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dsrasq/policy/policy.h"
+#include "dsrasq/train/student_attention.h"
+#include "dsrasq/train/student_slots.h"
+
+namespace dsrasq::train {
+
+/// The trained parts of one layer; without an indexer it attends to its window alone.
+struct StudentLayer {
+  const retriever::IndexerParameters* indexer = nullptr;
+  at::Tensor threshold;                ///< tau `[1]`
+  const SlotTensors* slots = nullptr;  ///< null: none
+};
+
+struct StudentOptions {
+  StudentRules rules;
+  int64_t n_heads = 4;  ///< of the indexers
+  bool fake_quantise = true;
+  int64_t d_max = 0;
+  int64_t block = 512;  ///< m
+};
+
+class StudentPolicy final : public policy::Policy {
+ public:
+  /// Sees the layer's index and normalised input `[T, E]` before it attends.
+  using Visit = std::function<void(int64_t layer, const at::Tensor& x)>;
+
+  /// `layers` has an entry for every layer of the model. `shape`, `angles` and `masks` must outlive
+  /// the policy, `masks` the backward pass too.
+  StudentPolicy(const policy::AttentionShape& shape, const StudentOptions& options,
+                std::vector<StudentLayer> layers, AngleCache& angles, StudentMasks& masks,
+                Visit visit = nullptr)
+      : shape_(shape),
+        options_(options),
+        layers_(std::move(layers)),
+        angles_(angles),
+        masks_(masks),
+        visit_(std::move(visit)) {}
+
+  std::string name() const override { return "student"; }
+  int64_t admit(int64_t n_tokens) const override { return n_tokens; }
+  void begin(int64_t n_tokens) override;
+  at::Tensor attend(const policy::LayerInput& input) override;
+  void end() override { position_ = n_tokens_; }
+  int64_t position() const override { return position_; }
+  size_t bytes() const override { return 0; }
+  void save(formats::ChunkFileWriter& out) const override;
+  void load(const formats::ChunkFile& in) override;
+
+  /// Means over tokens and retrieving layers, scalars on the device: |S|, and E|S| with its
+  /// gradient (undefined unless the rules want it).
+  at::Tensor picked() const { return picked_.div(static_cast<double>(n_queries_)); }
+  at::Tensor expected() const {
+    return expected_.defined() ? expected_.div(static_cast<double>(n_queries_)) : expected_;
+  }
+
+ private:
+  const policy::AttentionShape& shape_;
+  StudentOptions options_;
+  std::vector<StudentLayer> layers_;
+  AngleCache& angles_;
+  StudentMasks& masks_;
+  Visit visit_;
+  int64_t n_tokens_ = 0, position_ = 0, n_queries_ = 0;
+  at::Tensor picked_, expected_;
+};
+
+}  // namespace dsrasq::train

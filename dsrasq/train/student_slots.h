@@ -1,0 +1,47 @@
+#pragma once
+
+// The compressive cache (design 3.2, content mode) with gradients, for all blocks of a stretch at
+// once. The same rules as memory/slot_cache.h.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "dsrasq/memory/slot_cache.h"
+
+namespace dsrasq::train {
+
+/// A layer's slots as tensors.
+struct SlotTensors {
+  at::Tensor u_k, u_v;        ///< `[d, r]`
+  at::Tensor beta_logit;      ///< `[r]`
+  at::Tensor read_k, read_v;  ///< `[Hkv, d, D]`
+  at::Tensor gate;            ///< `[H]`
+
+  template <class Visit>
+  void visit(Visit&& visit) {
+    visit("u_k", u_k), visit("u_v", u_v), visit("read_k", read_k), visit("read_v", read_v);
+    visit("beta_logit", beta_logit), visit("gate", gate);
+  }
+
+  struct Size {
+    int64_t n_slots = 0, n_heads = 0, n_kv_heads = 0, head_dim = 0;
+  };
+  /// Silent (gates of 0) with beta from 0.9 to 0.999 and read-outs that are the identity.
+  static SlotTensors fresh(const Size& size, uint64_t seed);
+  static SlotTensors from(const memory::SlotParameters& parameters);
+  memory::SlotParameters to_parameters() const;
+};
+
+struct SlotRules {
+  int64_t window = 512;
+  int64_t sinks = 4;
+  int64_t block = 512;
+};
+
+/// What T queries read from the slots, `[T, H, D]`: `q` `[T, H, D]` and `k` `[T, Hkv, D]` before
+/// RoPE. Undefined when no block leaves the window within T tokens.
+at::Tensor read_slots(const SlotTensors& slots, const at::Tensor& q, const at::Tensor& k,
+                      const at::Tensor& v, double scale, const SlotRules& rules);
+
+}  // namespace dsrasq::train

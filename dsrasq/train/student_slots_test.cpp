@@ -1,0 +1,103 @@
+#include "dsrasq/train/student_slots.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+namespace dsrasq::train {
+namespace {
+
+constexpr int64_t kTokens = 75, kHeads = 4, kKvHeads = 2, kDim = 16, kSlots = 3;
+constexpr SlotRules kRules{.window = 20, .sinks = 3, .block = 16};
+
+// Random slots, with gates that let something through.
+SlotTensors random_slots() {
+  SlotTensors slots = SlotTensors::fresh(
+      {.n_slots = kSlots, .n_heads = kHeads, .n_kv_heads = kKvHeads, .head_dim = kDim}, 1);
+  slots.gate = at::randn({kHeads});
+  slots.read_k = at::randn_like(slots.read_k).mul_(0.3);
+  slots.read_v = at::randn_like(slots.read_v).mul_(0.3);
+  return slots;
+}
+
+TEST(StudentSlots, ReadsWhatTheCacheOfInferenceReads) {
+  at::manual_seed(2);
+  const SlotTensors slots = random_slots();
+  const at::Tensor q = at::randn({kTokens, kHeads, kDim}), k = at::randn({kTokens, kKvHeads, kDim});
+  const at::Tensor v = at::randn({kTokens, kKvHeads, kDim});
+  const at::Tensor read = read_slots(slots, q, k, v, 0.25, kRules);
+
+  const memory::SlotParameters parameters = slots.to_parameters();
+  memory::SlotCache cache(parameters, kHeads, kKvHeads, kDim);
+  at::Tensor wanted = at::zeros({kTokens, kHeads, kDim});
+  for (int64_t begin = 0; begin < kTokens; begin += kRules.block) {
+    const int64_t n_left = std::max<int64_t>(0, begin - kRules.window) / kRules.block;
+    while (cache.n_folds() < n_left) {
+      const int64_t first = cache.n_folds() * kRules.block;
+      const int64_t skip = std::max<int64_t>(0, kRules.sinks - first);
+      const int64_t n = kRules.block - skip;
+      cache.fold(n, k.narrow(0, first + skip, n).contiguous().const_data_ptr<float>(),
+                 v.narrow(0, first + skip, n).contiguous().const_data_ptr<float>());
+    }
+    const int64_t n = std::min(kRules.block, kTokens - begin);
+    cache.read(n, q.narrow(0, begin, n).contiguous().const_data_ptr<float>(), 0.25f,
+               wanted.narrow(0, begin, n).mutable_data_ptr<float>());
+  }
+  EXPECT_GT(wanted.abs().max().item<float>(), 0.1f);
+  EXPECT_LT((read - wanted).abs().max().item<float>(), 1e-4f);
+}
+
+TEST(StudentSlots, NothingIsReadBeforeABlockHasLeftTheWindow) {
+  const SlotTensors slots = random_slots();
+  const at::Tensor q = at::randn({48, kHeads, kDim}), k = at::randn({48, kKvHeads, kDim});
+  EXPECT_FALSE(read_slots(slots, q, k, k, 0.25, kRules).defined());
+}
+
+TEST(StudentSlots, FreshOnesAreSilentAndTheirGatesLearn) {
+  SlotTensors slots = SlotTensors::fresh(
+      {.n_slots = kSlots, .n_heads = kHeads, .n_kv_heads = kKvHeads, .head_dim = kDim}, 1);
+  const at::Tensor beta = slots.beta_logit.sigmoid();
+  EXPECT_NEAR(beta[0].item<float>(), 0.9, 1e-4);
+  EXPECT_NEAR(beta[kSlots - 1].item<float>(), 0.999, 1e-5);
+  slots.visit([](const char*, at::Tensor& t) { t.requires_grad_(true); });
+  const at::Tensor q = at::randn({kTokens, kHeads, kDim}), k = at::randn({kTokens, kKvHeads, kDim});
+  const at::Tensor read = read_slots(slots, q, k, k, 0.25, kRules);
+  EXPECT_EQ(read.abs().max().item<float>(), 0);
+  read.square().sum().backward();
+  (read_slots(slots, q, k, k, 0.25, kRules) * q).sum().backward();
+  EXPECT_GT(slots.gate.grad().abs().max().item<float>(), 0);
+}
+
+TEST(StudentSlots, GradientsMatchFiniteDifferences) {
+  at::manual_seed(3);
+  SlotTensors slots = random_slots();
+  slots.visit([](const char*, at::Tensor& t) { t = t.to(at::kDouble); });
+  const auto doubles = at::TensorOptions().dtype(at::kDouble);
+  const at::Tensor q = at::randn({kTokens, kHeads, kDim}, doubles);
+  const at::Tensor k = at::randn({kTokens, kKvHeads, kDim}, doubles);
+  const at::Tensor v = at::randn({kTokens, kKvHeads, kDim}, doubles);
+  const at::Tensor direction = at::randn({kTokens, kHeads, kDim}, doubles);
+  const auto value = [&] { return (read_slots(slots, q, k, v, 0.25, kRules) * direction).sum(); };
+  slots.visit([](const char*, at::Tensor& t) { t.requires_grad_(true); });
+  value().backward();
+  slots.visit([&](const char* name, at::Tensor& t) {
+    // Along one random direction of each tensor.
+    const at::Tensor gradient = t.grad(), before = t.detach().clone();
+    const at::Tensor along = at::randn_like(before);
+    constexpr double kStep = 1e-5;
+    t = before + kStep * along;
+    const double above = value().item<double>();
+    t = before - kStep * along;
+    const double below = value().item<double>();
+    t = before;
+    const double wanted = (above - below) / (2 * kStep);
+    EXPECT_NEAR((gradient * along).sum().item<double>(), wanted, 1e-5 * (1 + std::abs(wanted)))
+        << name;
+  });
+}
+
+}  // namespace
+}  // namespace dsrasq::train
