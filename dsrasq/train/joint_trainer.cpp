@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <sstream>
 #include <utility>
 
 #include "dsrasq/core/error.h"
@@ -18,6 +17,7 @@
 #include "dsrasq/core/process.h"
 #include "dsrasq/train/adam.h"
 #include "dsrasq/train/event_log.h"
+#include "dsrasq/train/run_options.h"
 #include "dsrasq/train/training_checkpoint.h"
 
 namespace dsrasq::train {
@@ -34,22 +34,6 @@ constexpr double kBudgetForSteps = 0.95;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::string run_folder(const JointTrainOptions& options) {
-  return options.run_dir.empty() ? options.output + ".run" : options.run_dir;
-}
-
-std::map<std::string, std::string> run_options(JointTrainOptions options) {
-  std::map<std::string, std::string> values;
-  options.visit_run([&](auto& value, const char* name, const char*) {
-    std::ostringstream out;
-    out << std::boolalpha << value;
-    values[name] = out.str();
-  });
-  // A budget decides the number of steps, which the checkpoint then keeps.
-  if (options.time_budget > 0) values.erase("steps");
-  return values;
 }
 
 void check_options(const JointInput& input, const JointTrainOptions& o) {

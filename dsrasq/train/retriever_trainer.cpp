@@ -8,7 +8,6 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/log.h"
@@ -18,6 +17,7 @@
 #include "dsrasq/train/event_log.h"
 #include "dsrasq/train/recall_share.h"
 #include "dsrasq/train/retriever_run.h"
+#include "dsrasq/train/run_options.h"
 #include "dsrasq/train/training_checkpoint.h"
 
 namespace dsrasq::train {
@@ -36,22 +36,6 @@ constexpr double kBudgetForSteps = 0.93;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::string run_folder(const RetrieverTrainOptions& options) {
-  return options.run_dir.empty() ? options.output + ".run" : options.run_dir;
-}
-
-std::map<std::string, std::string> run_options(RetrieverTrainOptions options) {
-  std::map<std::string, std::string> values;
-  options.visit_run([&](auto& value, const char* name, const char*) {
-    std::ostringstream out;
-    out << std::boolalpha << value;
-    values[name] = out.str();
-  });
-  // A budget decides the number of steps, which the checkpoint then keeps.
-  if (options.time_budget > 0) values.erase("steps");
-  return values;
 }
 
 void check_options(const TrainInput& input, const RetrieverTrainOptions& o) {

@@ -1,23 +1,15 @@
 #include "dsrasq/train/retriever_trainer.h"
 
-#include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <csignal>
 #include <cstdlib>
-#include <memory>
 #include <string>
-#include <vector>
 
-#include "dsrasq/checkpoint/tensor_names.h"
-#include "dsrasq/core/parallel.h"
 #include "dsrasq/core/process.h"
-#include "dsrasq/formats/safetensors.h"
 #include "dsrasq/formats/test_folder.h"
 #include "dsrasq/retriever/adapter.h"
-#include "dsrasq/train/counter_rng.h"
+#include "dsrasq/train/test_bench.h"
 #include "dsrasq/train/training_checkpoint.h"
 
 namespace dsrasq::train {
@@ -25,77 +17,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kConfig =
-    R"({"model_type":"llama","hidden_size":32,"intermediate_size":64,"num_hidden_layers":2,)"
-    R"("num_attention_heads":4,"num_key_value_heads":2,"head_dim":8,"vocab_size":64,)"
-    R"("max_position_embeddings":96,"rms_norm_eps":1e-5,"rope_theta":10000.0,)"
-    R"("tie_word_embeddings":true})";
-
-// A random Llama as a Hugging Face folder.
-void write_random_llama(const fs::path& folder) {
-  fs::create_directories(folder);
-  write_file(folder / "config.json", kConfig);
-  checkpoint::ModelConfig config;
-  config.n_layers = 2;
-  config.n_embd = 32;
-  config.n_ff = 64;
-  config.n_heads = 4;
-  config.n_kv_heads = 2;
-  config.head_dim = 8;
-  config.vocab_size = 64;
-  config.tied_embeddings = true;
-  at::manual_seed(1);
-  std::vector<at::Tensor> values;
-  std::vector<formats::NamedTensor> tensors;
-  for (const auto& wanted : checkpoint::wanted_tensors(config)) {
-    values.push_back(wanted.shape.size() == 1 ? at::ones(wanted.shape)
-                                              : at::randn(wanted.shape).mul_(2 / std::sqrt(32.0)));
-    tensors.push_back({checkpoint::hugging_face_name(wanted.name, config.architecture, "model."),
-                       formats::Dtype::kF32, wanted.shape,
-                       std::span(static_cast<const std::byte*>(values.back().const_data_ptr()),
-                                 values.back().nbytes())});
-  }
-  formats::write_safetensors(folder / "model.safetensors", tensors);
-}
-
-std::vector<int32_t> encode(std::string_view text) {
-  std::vector<int32_t> ids;
-  for (char c : text) ids.push_back(static_cast<unsigned char>(c) % 64);
-  return ids;
-}
-
-// A fresh place with a model, tokens and options for a run of a second.
-class Bench {
+// A bench with options for a run of a second.
+class Bench : public TestBench {
  public:
-  explicit Bench(const fs::path& folder) : folder_(folder) {
-    // Tensors this small are done sooner by one thread.
-    at::set_num_threads(1);
-    set_num_threads(1);
-    write_random_llama(folder / "model");
-    std::vector<std::vector<int32_t>> documents;
-    for (uint64_t d = 0; d < 3; ++d) {
-      CounterRng rng(d, 0, 0);
-      documents.emplace_back();
-      for (int i = 0; i < 400; ++i) documents.back().push_back(static_cast<int32_t>(rng.below(64)));
-    }
-    write_token_cache(folder / "tokens", "letters", "test", documents);
-    checkpoint_ = checkpoint::Checkpoint::open(folder / "model");
-    model_ = std::make_unique<model::Transformer>(*checkpoint_, model::LoadOptions{});
-  }
+  using TestBench::TestBench;
 
-  TrainInput input() const {
-    return {.model = *model_,
-            .encode = encode,
-            .prefix = {},
-            .vocabulary = "letters",
-            .fingerprint = checkpoint_->fingerprint(),
-            .name = "tiny"};
-  }
   RetrieverTrainOptions options(const std::string& name) const {
     RetrieverTrainOptions options;
-    options.data = (folder_ / "tokens").string();
-    options.output = (folder_ / (name + ".safetensors")).string();
-    options.run_dir = (folder_ / (name + ".run")).string();
+    options.data = path("tokens");
+    options.output = path(name + ".safetensors");
+    options.run_dir = path(name + ".run");
     options.steps = 24;
     options.length = 64;
     options.long_length = 128;
@@ -111,11 +42,6 @@ class Bench {
     options.checkpoint_every = 8;
     return options;
   }
-
- private:
-  fs::path folder_;
-  std::unique_ptr<checkpoint::Checkpoint> checkpoint_;
-  std::unique_ptr<model::Transformer> model_;
 };
 
 class RetrieverTrainerTest : public FolderTest {};
