@@ -208,11 +208,14 @@ void SparsePolicy::update_retention(Layer& layer, const retriever::IndexRows* ro
       pool.count_use(selection_.slots.data() + t * selection_.top_k,
                      selection_.counts[static_cast<size_t>(t)]);
   if (pool.config().retention != memory::Retention::kQuestion || rows == nullptr) return;
-  if (probing_)
+  const std::vector<int64_t> pages = pool.take_new_pages();
+  if (probing_) {
+    // The question's own pages get no scores and leave first: asked again behind the text, its
+    // words would find themselves instead of the evidence.
     layer.probes.add(n_call_, rows->query_codes.data(), rows->query_scales.data(),
                      rows->head_weights.data());
-  const std::vector<int64_t> pages = pool.take_new_pages();
-  if (pages.empty() || layer.probes.size() == 0) return;
+    return;
+  }
   const int64_t n_heads = layer.indexer->n_heads(), limit = position_ + n_call_;
   std::vector<float> scores(static_cast<size_t>(pool.n_pages()));
   for (int64_t probe = 0; probe < layer.probes.size(); ++probe) {

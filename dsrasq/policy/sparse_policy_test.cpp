@@ -286,6 +286,32 @@ TEST(SparsePolicy, RecordingNamesThePositionsThatWereRead) {
   }
 }
 
+TEST(SparsePolicy, AQuestionKeepsOldPagesButNotItsOwn) {
+  const AttentionShape shape = small_shape();
+  const retriever::Adapter adapter = small_adapter();
+  PolicyOptions options = small_options("dsrasq");
+  options.retention = "question";
+  options.pool = 768;
+  options.top_k = 1024;  // reads all that is stored
+  const auto policy = make_policy(options, shape, &adapter);
+  at::manual_seed(7);
+  const Stream stream(2000);
+  policy->set_probing(true);
+  run(*policy, stream, 20, {64});
+  policy->set_probing(false);
+  run(*policy, stream, 1979, {64});
+  policy->start_recording();
+  run(*policy, stream, 1, {1});
+  const auto tokens = policy->take_recording();
+  ASSERT_GE(tokens.size(), kLayers * 768u);
+  int64_t n_old = 0;
+  for (const auto& token : tokens) {
+    EXPECT_GE(token.position, 19) << "the page that the question filled";
+    n_old += token.position < 1000;
+  }
+  EXPECT_GT(n_old, kLayers * 64) << "by recency alone nothing before 1,190 would be left";
+}
+
 TEST(SparsePolicy, TheOracleKeepsMoreAttentionThanRecencyAndRandom) {
   const AttentionShape shape = small_shape();
   at::manual_seed(5);
