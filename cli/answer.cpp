@@ -68,7 +68,7 @@ std::string passages_text(const std::vector<session::Passage>& passages) {
     char share[32];
     std::snprintf(share, sizeof share, "%.1f %%", 100 * passages[i].weight);
     out += concat("\n[", i + 1, "] ", passages[i].file, ", bytes ", passages[i].start, " to ",
-                  passages[i].end, " (", share, " of what was retrieved)\n");
+                  passages[i].end, " (", share, " of the weight)\n");
     out += "    ";
     for (const char c : passages[i].text) out += c == '\n' ? "\n    " : std::string(1, c);
     out += '\n';
