@@ -8,6 +8,7 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/log.h"
@@ -69,6 +70,26 @@ std::string identity(const TrainInput& input, const TokenCache& cache) {
   return concat(input.fingerprint, "/", cache.vocabulary(), "/", cache.source());
 }
 
+// The adapter that a run starts from, if any.
+std::optional<retriever::Adapter> initial_adapter(const TrainInput& input,
+                                                  const RetrieverTrainOptions& options) {
+  if (options.init.empty()) return std::nullopt;
+  auto adapter = retriever::Adapter::load(options.init);
+  DSRASQ_CHECK(adapter.base_fingerprint == input.fingerprint, kBadInput, kWhere, options.init,
+               ": an adapter for another model, ", adapter.base_name);
+  DSRASQ_CHECK(adapter.lora.empty() && adapter.slots.empty() && adapter.thresholds.empty() &&
+                   adapter.budgets.empty(),
+               kBadInput, kWhere, options.init,
+               " was trained jointly; the warm-up would lose all but its indexers");
+  DSRASQ_CHECK(adapter.n_heads == options.n_heads && adapter.head_dim == options.head_dim,
+               kInvalidArgument, kWhere, options.init, " has --index-heads ", adapter.n_heads,
+               " and --index-dim ", adapter.head_dim, ", which a run from it has to have too");
+  for (const int64_t layer : retriever_layers(input.model.shape()))
+    DSRASQ_CHECK(adapter.indexers.contains(layer), kBadInput, kWhere, options.init,
+                 ": no indexer for layer ", layer);
+  return adapter;
+}
+
 // Runs the steps, from wherever the last checkpoint left them.
 class Trainer {
  public:
@@ -80,6 +101,7 @@ class Trainer {
         options_(options),
         progress_(progress),
         cache_(cache),
+        init_(initial_adapter(input, options)),
         sampler_(cache, input.encode, stretch_options(input, options)),
         run_(input, options, sampler_),
         adam_(run_.parameters().matrix()),
@@ -113,6 +135,7 @@ class Trainer {
   RetrieverTrainOptions options_;
   const Progress& progress_;
   const TokenCache& cache_;
+  std::optional<retriever::Adapter> init_;
   StretchSampler sampler_;
   RetrieverRun run_;
   AdamState adam_;
@@ -154,20 +177,10 @@ bool Trainer::resume() {
 }
 
 void Trainer::start_from_adapter() {
-  if (options_.init.empty()) return;
-  const auto adapter = retriever::Adapter::load(options_.init);
-  DSRASQ_CHECK(adapter.base_fingerprint == input_.fingerprint, kBadInput, kWhere, options_.init,
-               ": an adapter for another model, ", adapter.base_name);
-  DSRASQ_CHECK(adapter.n_heads == options_.n_heads && adapter.head_dim == options_.head_dim,
-               kInvalidArgument, kWhere, options_.init, " has --index-heads ", adapter.n_heads,
-               " and --index-dim ", adapter.head_dim, ", which a run from it has to have too");
+  if (!init_) return;
   const std::vector<int64_t>& layers = run_.parameters().layers();
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const auto found = adapter.indexers.find(layers[i]);
-    DSRASQ_CHECK(found != adapter.indexers.end(), kBadInput, kWhere, options_.init,
-                 ": no indexer for layer ", layers[i]);
-    run_.set_indexer(static_cast<int64_t>(i), found->second);
-  }
+  for (size_t i = 0; i < layers.size(); ++i)
+    run_.set_indexer(static_cast<int64_t>(i), init_->indexers.at(layers[i]));
 }
 
 void Trainer::save_checkpoint() {
@@ -262,10 +275,9 @@ std::string Trainer::record() const {
   nlohmann::json options;
   for (const auto& [name, value] : run_options(options_)) options[name] = value;
   nlohmann::json init;
-  if (!options_.init.empty())
-    init = nlohmann::json::parse(retriever::Adapter::load(options_.init).record, nullptr, false);
+  if (init_) init = nlohmann::json::parse(init_->record, nullptr, false);
   return nlohmann::json{{"method", "kl-warm-up"},
-                        {"init", init},
+                        {"init", init.is_discarded() ? nlohmann::json() : init},
                         {"steps", step_},
                         {"seconds", seconds()},
                         {"loss", loss_},

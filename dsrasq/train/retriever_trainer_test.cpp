@@ -89,6 +89,11 @@ TEST_F(RetrieverTrainerTest, NoStepsFromAnAdapterMeasureItAndKeepItsValues) {
   EXPECT_TRUE(a.indexers[1].query.equal(b.indexers[1].query));
   EXPECT_NE(b.record.find("\"steps\":24"), std::string::npos) << "the first training's record";
   options = bench.options("c");
+  a.thresholds[0] = -3;
+  options.init = options.output;
+  a.save(options.init);
+  EXPECT_HAS(error_text([&] { train_retriever(bench.input(), options); }),
+             "was trained jointly; the warm-up would lose all but its indexers");
   options.init = trained;
   options.head_dim = 4;
   EXPECT_HAS(
