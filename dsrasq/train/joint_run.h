@@ -11,7 +11,7 @@
 
 #include "dsrasq/train/joint_options.h"
 #include "dsrasq/train/joint_parameters.h"
-#include "dsrasq/train/retriever_trainer.h"
+#include "dsrasq/train/train_input.h"
 #include "dsrasq/train/stretch_sampler.h"
 #include "dsrasq/train/task_loss.h"
 #include "dsrasq/train/teacher_policy.h"

@@ -40,30 +40,18 @@ void check_options(const JointInput& input, const JointTrainOptions& o) {
   const auto want = [](bool ok, const char* what) {
     DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what);
   };
-  const auto is_share = [](double value) { return value >= 0 && value <= 1; };
   const auto is_weight = [](double value) { return value >= 0 && std::isfinite(value); };
-  want(!o.output.empty(), "--output has to name the adapter to write");
-  want(!o.data.empty(), "--data has to name a corpus or a token cache");
+  check_run_options(o, kWhere);
   check_policy_gradient_options(o.rl);
-  want(o.steps >= 0 && o.steps <= 100'000'000, "--steps has to be from 0 to 100000000");
   want(o.steps + o.rl.steps >= 1, "--steps or --rl-steps has to be at least 1");
   want(o.steps > 0 || o.time_budget <= 0, "--time-budget is for --steps, which are 0");
   want(o.rl.steps == 0 || o.rl.policy == "budget" || o.top_k > 0,
        "--rl-policy race and bernoulli want --topk of at least 1");
-  want(o.batch >= 1 && o.batch <= 4096, "--batch has to be from 1 to 4096");
-  want(o.window >= 1 && o.sinks >= 0 && o.sinks <= 1024, "--window or --sinks is out of range");
   want(o.block >= 16 && o.block <= 65536, "--block has to be from 16 to 65536");
-  want(o.length <= 1 << 20 && o.long_length <= 1 << 20, "--length is at most 1048576");
-  want(o.length >= o.window + o.sinks + 8,
-       "--length has to be at least 8 tokens more than --window and --sinks together");
-  want(o.long_share == 0 || o.long_length >= o.length, "--long-length is shorter than --length");
-  want(is_share(o.long_share), "--long-share has to be from 0 to 1");
-  want(is_share(o.recall_share), "--recall-share has to be from 0 to 1");
-  want(is_share(o.local_share), "--local-share has to be from 0 to 1");
+  want(o.local_share >= 0 && o.local_share <= 1, "--local-share has to be from 0 to 1");
   want(o.top_k >= 0 && o.top_k <= 65536, "--topk has to be from 0 to 65536");
-  want(o.rows >= 1 && o.rows <= 65536, "--rows has to be from 1 to 65536");
   want(is_weight(o.kl_weight) && is_weight(o.ce_weight) && is_weight(o.retriever_weight) &&
-           is_weight(o.conditional_weight) && o.kl_weight + o.ce_weight > 0,
+           o.kl_weight + o.ce_weight > 0,
        "the weights of the loss have to be 0 or more, and --kl-weight or --ce-weight above 0");
   want(is_weight(o.lambda_ret) && is_weight(o.lambda_comp),
        "--lambda-ret and --lambda-comp have to be 0 or more");
@@ -74,29 +62,8 @@ void check_options(const JointInput& input, const JointTrainOptions& o) {
   want(is_weight(o.lr_retriever) && is_weight(o.lr_threshold) && is_weight(o.lr_lora) &&
            is_weight(o.lr_slots) && is_weight(o.lr_gates) && is_weight(o.weight_decay),
        "learning rates and --weight-decay have to be 0 or more");
-  want(o.warmup >= 1 && o.clip >= 0 && o.max_distance >= 0 && o.eval_stretches >= 0,
-       "--warmup, --clip, --max-distance or --eval-stretches is out of range");
   want(!input.adapter || input.adapter->base_fingerprint == input.train.fingerprint,
        "the starting adapter is for another model");
-}
-
-RetrieverTrainOptions token_options(const JointTrainOptions& o) {
-  RetrieverTrainOptions options;
-  options.data = o.data;
-  options.output = o.output;
-  options.run_dir = o.run_dir;
-  options.max_tokens = o.max_tokens;
-  return options;
-}
-
-StretchOptions stretch_options(const JointInput& input, const JointTrainOptions& o) {
-  return {.length = o.length,
-          .long_length = o.long_length,
-          .long_share = o.long_share,
-          .recall_share = o.recall_share,
-          .recall = {.min_distance = o.window + o.window / 4},
-          .prefix = input.train.prefix,
-          .seed = o.seed};
 }
 
 // By how many there are the trainer tells whose metrics it holds.
@@ -131,7 +98,7 @@ class Trainer {
         options_(options),
         progress_(progress),
         cache_(cache),
-        sampler_(cache, input.train.encode, stretch_options(input, options)),
+        sampler_(cache, input.train.encode, stretch_options(input.train, options)),
         run_(input, options, sampler_),
         policy_gradient_(run_, input, options, sampler_),
         checkpoints_(run_folder(options)),
@@ -418,7 +385,7 @@ JointResult Trainer::run() {
 JointResult train_joint(const JointInput& input, const JointTrainOptions& options,
                         const std::function<void(const JointProgress&)>& progress) {
   check_options(input, options);
-  const TokenCache cache(prepare_training_tokens(input.train, token_options(options)));
+  const TokenCache cache(prepare_training_tokens(input.train, options));
   Trainer trainer(input, options, cache, progress);
   return trainer.run();
 }

@@ -28,16 +28,6 @@ int64_t longest_distance(int64_t wanted, int64_t context) {
   return wanted > 0 ? wanted : std::max<int64_t>(1, context * 6000 / 8192);
 }
 
-StretchOptions stretch_options(const TrainInput& input, const RetrieverTrainOptions& options) {
-  return {.length = options.length,
-          .long_length = options.long_length,
-          .long_share = options.long_share,
-          .recall_share = options.recall_share,
-          .recall = {.min_distance = options.window + options.window / 4},
-          .prefix = input.prefix,
-          .seed = options.seed};
-}
-
 SampledRows far_rows(const Stretch& stretch, const RowOptions& options, at::Device device,
                      CounterRng& rng) {
   const auto n_tokens = static_cast<int64_t>(stretch.ids.size());

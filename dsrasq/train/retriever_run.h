@@ -21,9 +21,6 @@ std::vector<int64_t> retriever_layers(const policy::AttentionShape& shape);
 /// d_max: `wanted`, or 6,000 / 8,192 of the trained context when 0.
 int64_t longest_distance(int64_t wanted, int64_t context);
 
-/// What the options say a stretch is.
-StretchOptions stretch_options(const TrainInput& input, const RetrieverTrainOptions& options);
-
 struct RowOptions {
   int64_t rows = 512;
   int64_t window = 512;

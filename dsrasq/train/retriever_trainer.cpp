@@ -13,12 +13,10 @@
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/log.h"
 #include "dsrasq/core/process.h"
-#include "dsrasq/text/tokenizer.h"
 #include "dsrasq/train/adam.h"
 #include "dsrasq/train/event_log.h"
 #include "dsrasq/train/recall_share.h"
 #include "dsrasq/train/retriever_run.h"
-#include "dsrasq/train/run_options.h"
 #include "dsrasq/train/training_checkpoint.h"
 
 namespace dsrasq::train {
@@ -43,25 +41,11 @@ void check_options(const TrainInput& input, const RetrieverTrainOptions& o) {
   const auto want = [](bool ok, const char* what) {
     DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what);
   };
-  want(!o.output.empty(), "--output has to name the adapter to write");
-  want(!o.data.empty(), "--data has to name a corpus or a token cache");
-  want(o.steps >= (o.init.empty() ? 1 : 0) && o.steps <= 100'000'000,
-       "--steps has to be from 1 to 100000000, or 0 with --init");
-  want(o.batch >= 1 && o.batch <= 4096, "--batch has to be from 1 to 4096");
-  want(o.rows >= 1 && o.rows <= 65536, "--rows has to be from 1 to 65536");
-  want(o.window >= 1 && o.sinks >= 0 && o.sinks <= 1024, "--window or --sinks is out of range");
-  want(o.length <= 1 << 20 && o.long_length <= 1 << 20, "--length is at most 1048576");
-  want(o.length >= o.window + o.sinks + 8,
-       "--length has to be at least 8 tokens more than --window and --sinks together");
-  want(o.long_share == 0 || o.long_length >= o.length, "--long-length is shorter than --length");
-  want(o.long_share >= 0 && o.long_share <= 1, "--long-share has to be from 0 to 1");
-  want(o.recall_share >= 0 && o.recall_share <= 1, "--recall-share has to be from 0 to 1");
+  check_run_options(o, kWhere);
+  want(o.steps >= 1 || !o.init.empty(), "--steps has to be from 1 to 100000000, or 0 with --init");
   want(o.learning_rate > 0 && std::isfinite(o.learning_rate), "--lr has to be above 0");
-  want(o.warmup >= 1 && o.clip >= 0 && o.conditional_weight >= 0,
-       "--warmup, --clip or --conditional-weight is out of range");
   want(o.n_heads >= 1 && o.n_heads <= 256 && o.head_dim >= 1 && o.head_dim <= 1024,
        "--index-heads or --index-dim is out of range");
-  want(o.max_distance >= 0, "--max-distance has to be 0 or more");
   want(!retriever_layers(input.model.shape()).empty(),
        "every layer of this model has a sliding window: there is nothing to retrieve");
 }
@@ -348,34 +332,6 @@ TrainResult Trainer::run() {
 }
 
 }  // namespace
-
-TrainInput train_input(const model::Transformer& model, const text::Tokenizer& tokenizer,
-                       const std::string& fingerprint, const std::string& name) {
-  TrainInput input{.model = model,
-                   .encode = [&](std::string_view text) { return tokenizer.encode(text); },
-                   .prefix = {},
-                   .vocabulary = tokenizer.fingerprint(),
-                   .fingerprint = fingerprint,
-                   .name = name};
-  if (tokenizer.adds_bos() && tokenizer.bos()) input.prefix.push_back(*tokenizer.bos());
-  return input;
-}
-
-std::string prepare_training_tokens(const TrainInput& input, const RetrieverTrainOptions& options,
-                                    const std::function<void(int64_t, int64_t)>& progress) {
-  fs::path path = options.data;
-  if (!TokenCache::is_one(path)) {
-    path = fs::path(run_folder(options)) / "corpus.tokens";
-    tokenise_corpus(options.data, input.encode,
-                    {.vocabulary = input.vocabulary, .max_tokens = options.max_tokens}, path,
-                    progress);
-  }
-  const TokenCache cache(path);
-  DSRASQ_CHECK(cache.vocabulary() == input.vocabulary, kBadInput, kWhere, path.string(),
-               ": tokens of another vocabulary (", cache.vocabulary(), ", the model's is ",
-               input.vocabulary, ")");
-  return path.string();
-}
 
 TrainResult train_retriever(const TrainInput& input, const RetrieverTrainOptions& options,
                             const std::function<void(const TrainProgress&)>& progress) {

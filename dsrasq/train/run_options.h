@@ -1,20 +1,87 @@
 #pragma once
 
-// What the trainings' options have in common: a run folder, and values that a checkpoint keeps so
-// that a run goes on as it was started.
+// What all trainings can be told: where a run keeps what, which text it reads, and how long.
 
+#include <cstdint>
 #include <map>
 #include <sstream>
 #include <string>
 
 namespace dsrasq::train {
 
-template <class Options>
-std::string run_folder(const Options& options) {
-  return options.run_dir.empty() ? options.output + ".run" : options.run_dir;
-}
+struct RunOptions {
+  std::string data;     ///< .jsonl, .jsonl.xz, plain text, or a token cache
+  std::string output;   ///< the adapter
+  std::string run_dir;  ///< checkpoints, logs, token cache; empty: beside the output
+  bool resume = true;
+  double time_budget = 0;  ///< seconds; when set, `steps` follows from the speed of the first ones
+  int64_t eval_every = 250;
+  int64_t eval_stretches = 4;
+  int64_t checkpoint_every = 500;
+  double checkpoint_seconds = 120;
+  int64_t max_tokens = 0;  ///< of the corpus; 0: all
 
-/// The options that change what a run computes, by name.
+  int64_t steps = 0;
+  int64_t batch = 1;  ///< stretches a step
+  int64_t length = 0;
+  int64_t long_length = 0;
+  double long_share = 0.1;
+  double recall_share = 0.25;
+  int64_t rows = 0;  ///< query rows sampled from a stretch
+  double conditional_weight = 0.02;
+  bool fake_quantise = true;
+  int64_t window = 512;
+  int64_t sinks = 4;
+  int64_t max_distance = 0;  ///< d_max; 0: the adapter's, or 0.73 of the trained context
+  int64_t warmup = 0;
+  double clip = 1;
+  uint64_t seed = 0;
+
+  /// Those that do not change what a run computes.
+  template <class Visit>
+  void visit_run_folder(Visit&& visit) {
+    visit(data, "data",
+          "what to train on: .jsonl(.xz) with a text a record, plain text, or tokens");
+    visit(output, "output", "the adapter to write");
+    visit(run_dir, "run-dir", "checkpoints, TensorBoard logs and token cache; default: OUTPUT.run");
+    visit(resume, "resume", "go on from the newest checkpoint of the run folder");
+    visit(time_budget, "time-budget", "seconds; sets --steps by the speed of the first ones");
+    visit(eval_every, "eval-every",
+          "steps between evaluations on held-out text; 0: only at the end");
+    visit(eval_stretches, "eval-stretches", "held-out stretches of each kind");
+    visit(checkpoint_every, "checkpoint-every", "most steps between checkpoints");
+    visit(checkpoint_seconds, "checkpoint-seconds", "most seconds between checkpoints");
+    visit(max_tokens, "max-tokens", "tokens taken of the corpus, spread over it; 0: all");
+  }
+
+  /// Those that do, and that every training has.
+  template <class Visit>
+  void visit_common(Visit&& visit) {
+    visit(steps, "steps", "optimiser steps");
+    visit(batch, "batch", "stretches of text a step");
+    visit(length, "length", "tokens of a stretch");
+    visit(long_length, "long-length", "tokens of a long stretch");
+    visit(long_share, "long-share", "share of long stretches");
+    visit(recall_share, "recall-share", "share of stretches with planted facts and echoes");
+    visit(rows, "rows", "query rows sampled from a stretch for the retriever's own loss");
+    visit(conditional_weight, "conditional-weight", "in it, weight of the KL among far tokens");
+    visit(fake_quantise, "fake-quantise", "round index queries and keys as inference does");
+    visit(window, "window", "recent tokens that every query attends to");
+    visit(sinks, "sinks", "first tokens that every query attends to");
+    visit(max_distance, "max-distance",
+          "longest distance that RoPE sees; 0: the starting adapter's, or from the model");
+    visit(warmup, "warmup", "steps to the peak of the learning rates");
+    visit(clip, "clip", "largest gradient norm of a group of parameters; 0: no clipping");
+    visit(seed, "seed", "of parameters, stretches and rows");
+  }
+};
+
+/// Throws kInvalidArgument naming the first of the common options that is out of range.
+void check_run_options(const RunOptions& options, const char* where);
+
+std::string run_folder(const RunOptions& options);
+
+/// The options that change what a run computes, by name, as a checkpoint keeps them.
 template <class Options>
 std::map<std::string, std::string> run_options(Options options) {
   std::map<std::string, std::string> values;

@@ -1,0 +1,42 @@
+#pragma once
+
+// What a training works on: the base model, and text as tokens of its vocabulary.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "dsrasq/model/transformer.h"
+#include "dsrasq/train/run_options.h"
+#include "dsrasq/train/stretch_sampler.h"
+#include "dsrasq/train/token_cache.h"
+
+namespace dsrasq::text {
+class Tokenizer;
+}
+
+namespace dsrasq::train {
+
+struct TrainInput {
+  const model::Transformer& model;
+  Encode encode;                ///< text to token ids, without special tokens
+  std::vector<int32_t> prefix;  ///< what a sequence begins with (BOS), where the model wants it
+  std::string vocabulary;       ///< fingerprint of the tokenizer
+  std::string fingerprint;      ///< of the base model
+  std::string name;             ///< of the base model
+};
+
+/// Of a loaded model; both must outlive the result. `fingerprint` is that of its checkpoint.
+TrainInput train_input(const model::Transformer& model, const text::Tokenizer& tokenizer,
+                       const std::string& fingerprint, const std::string& name);
+
+/// The token cache that training reads, written first when `data` is text: its path.
+std::string prepare_training_tokens(
+    const TrainInput& input, const RunOptions& options,
+    const std::function<void(int64_t, int64_t)>& progress = nullptr);
+
+/// What the options say a stretch is.
+StretchOptions stretch_options(const TrainInput& input, const RunOptions& options);
+
+}  // namespace dsrasq::train
