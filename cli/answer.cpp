@@ -61,9 +61,10 @@ nlohmann::ordered_json passages_json(const std::vector<session::Passage>& passag
   return list;
 }
 
-std::string passages_text(const std::vector<session::Passage>& passages) {
+std::string passages_text(const std::vector<session::Passage>& passages, bool reread) {
   if (passages.empty()) return "\nNothing was retrieved from the pool for this answer.\n";
-  std::string out = "\nThe answer read these passages most:\n";
+  std::string out = reread ? "\nThe answer was read from these passages:\n"
+                           : "\nThe answer read these passages most:\n";
   for (size_t i = 0; i < passages.size(); ++i) {
     char share[32];
     std::snprintf(share, sizeof share, "%.1f %%", 100 * passages[i].weight);

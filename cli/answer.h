@@ -40,7 +40,7 @@ nlohmann::ordered_json answer_json(const session::Session& session, const Answer
                                    const ReadSpeed& reading);
 /// `[{file, start, end, weight, text}]`.
 nlohmann::ordered_json passages_json(const std::vector<session::Passage>& passages);
-/// The passages for people.
-std::string passages_text(const std::vector<session::Passage>& passages);
+/// The passages for people; `reread`: whether the answer had nothing else to read.
+std::string passages_text(const std::vector<session::Passage>& passages, bool reread);
 
 }  // namespace dsrasq::cli

@@ -173,7 +173,7 @@ nlohmann::ordered_json Chat::run() {
     try {
       if (!command(*message)) break;
     } catch (const Error& e) {  // a file that cannot be read or written does not end the chat
-      console_.warn(e.what());
+      console_.warn(split_message(e.what()).sentence);
     }
   }
   nlohmann::ordered_json result = answer_json(*session_, last_, read_);

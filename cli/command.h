@@ -15,7 +15,8 @@
 namespace dsrasq::cli {
 
 /// `run` is called once, after parsing. What it returns is the JSON object to print, without
-/// `status` and `config`; for people it has printed its result itself.
+/// `status`, and with a `config` only where it is not this command's own; for people it has printed
+/// its result itself.
 struct Command {
   HelpText help;
   FieldList fields;
@@ -40,6 +41,13 @@ Command train_retriever_command();
 Command train_joint_command();
 Command eval_perplexity_command();
 Command eval_needle_command();
+Command eval_qa_command();
+Command eval_summarization_command();
+Command eval_translation_command();
+Command eval_ruler_command();
+Command eval_babi_command();
+Command eval_longbench_command();
+Command score_command();
 Command bench_prefill_command();
 Command bench_decode_command();
 Command inspect_command();

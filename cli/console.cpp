@@ -22,6 +22,12 @@ std::string shown(const Json& value) {
 
 }  // namespace
 
+ErrorMessage split_message(std::string_view what) {
+  const size_t end = what.find("] ");
+  if (!what.starts_with('[') || end == std::string_view::npos) return {"", std::string(what)};
+  return {std::string(what.substr(1, end - 1)), std::string(what.substr(end + 2))};
+}
+
 void Console::result(std::string_view text) const {
   if (!json_) std::cout << text << std::flush;
 }

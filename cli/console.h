@@ -4,9 +4,17 @@
 // line at the very end and nothing before.
 
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <string_view>
 
 namespace dsrasq::cli {
+
+/// What an error says, and the part of the program that says it.
+struct ErrorMessage {
+  std::string where, sentence;
+};
+/// Of "[formats.gguf] model.gguf: ..."; `where` is empty when there is none.
+ErrorMessage split_message(std::string_view what);
 
 class Console {
  public:

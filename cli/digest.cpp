@@ -96,10 +96,7 @@ Json digest(const DigestConfig& config, const Console& console) {
   const uint64_t session_bytes = std::filesystem::file_size(config.output);
   DigestConfig resolved = config;
   resolved.model.policy = session->options();
-  FieldList fields;
-  fields.add(resolved);
-  write_file(config.output + ".config.json",
-             fields.json().dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_config(config.output, resolved);
   Json result{{"session", config.output},
               {"session_bytes", session_bytes},
               {"context_tokens", session->position()},

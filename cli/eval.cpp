@@ -8,6 +8,7 @@
 #include "dsrasq/core/process.h"
 #include "dsrasq/eval/needle.h"
 #include "dsrasq/eval/perplexity.h"
+#include "dsrasq/eval/shard_files.h"
 
 namespace dsrasq::cli {
 namespace {
@@ -31,7 +32,11 @@ struct EvalConfig {
 template <class Task, class Run, class Merge>
 nlohmann::ordered_json evaluate(const EvalConfig<Task>& config, const Console& console,
                                 const Run& run, const Merge& merge) {
-  if (!config.task.merge.empty()) return merge(config.task.merge);
+  if (!config.task.merge.empty()) {
+    nlohmann::ordered_json merged = merge(config.task.merge);
+    merged["config"] = eval::merged_config(config.task.merge);
+    return merged;
+  }
   DSRASQ_CHECK(!config.task.text.empty(), kInvalidArgument, "cli.eval", "want --text FILE");
   eval::parse_policies(config.policies.policy.name,
                        config.policies.policy);  // before the model is loaded

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "dsrasq/core/error.h"
+#include "dsrasq/core/file.h"
 
 namespace dsrasq::cli {
 namespace {
@@ -191,6 +192,12 @@ nlohmann::ordered_json FieldList::json() const {
   nlohmann::ordered_json out = nlohmann::ordered_json::object();
   for (const Field& field : fields_) out[field.key()] = field.json();
   return out;
+}
+
+void FieldList::write_beside(const std::string& path) const {
+  // Names of files need not be UTF-8.
+  const auto replace = nlohmann::ordered_json::error_handler_t::replace;
+  write_file(path + ".config.json", json().dump(2, ' ', false, replace) + "\n");
 }
 
 }  // namespace dsrasq::cli

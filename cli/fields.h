@@ -66,9 +66,19 @@ class FieldList {
   const Field* find(const std::string& key) const;
   /// Every field by its key: the resolved configuration.
   nlohmann::ordered_json json() const;
+  /// Writes it beside the result at `path`: PATH.config.json. Throws kOutput.
+  void write_beside(const std::string& path) const;
 
  private:
   std::vector<Field> fields_;
 };
+
+/// Writes what a command's configuration was resolved to beside its result.
+template <class Config>
+void write_config(const std::string& path, Config config) {
+  FieldList fields;
+  fields.add(config);
+  fields.write_beside(path);
+}
 
 }  // namespace dsrasq::cli

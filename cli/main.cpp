@@ -47,18 +47,14 @@ void flush_stdout() {
   DSRASQ_CHECK(std::cout.good(), kOutput, kWhere, "standard output cannot be written");
 }
 
-int fail(ErrorCode code, std::string what, bool as_json) {
+int fail(ErrorCode code, std::string_view what, bool as_json) {
   const ErrorInfo info = error_info(code);
-  std::string where;
-  if (what.starts_with('[') && what.find("] ") != std::string::npos) {
-    where = what.substr(1, what.find("] ") - 1);
-    what = what.substr(what.find("] ") + 2);
-  }
+  const auto [where, sentence] = split_message(what);
   if (as_json) {
-    print_json({{"status", "error"}, {"code", info.name}, {"message", what}, {"where", where}});
+    print_json({{"status", "error"}, {"code", info.name}, {"message", sentence}, {"where", where}});
     std::cout.flush();
   }
-  log(LogLevel::kError, what);
+  log(LogLevel::kError, sentence);
   return info.exit_status;
 }
 
@@ -122,7 +118,7 @@ void run_command(Command command, const Words& words) {
   if (common.json) {
     Json out{{"status", "ok"}};
     out.update(result);
-    out["config"] = own.json();
+    if (!out.contains("config")) out["config"] = own.json();
     print_json(out);
   }
   flush_stdout();

@@ -11,6 +11,7 @@
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/hash.h"
 #include "dsrasq/data/documents.h"
+#include "dsrasq/data/text_memory.h"
 
 namespace dsrasq::cli {
 namespace {
@@ -46,7 +47,7 @@ std::optional<std::string> text_of(const session::Source& source, std::vector<Te
     try {
       text = load_text(source.path);
     } catch (const Error& e) {
-      console.warn(concat("no passages of ", source.path, ": ", e.what()));
+      console.warn(concat("no passages of ", source.path, ": ", split_message(e.what()).sentence));
       return std::nullopt;
     }
   }
@@ -59,6 +60,13 @@ std::optional<std::string> text_of(const session::Source& source, std::vector<Te
 
 std::vector<TextFile> load_texts(const text::Tokenizer& tokenizer,
                                  const std::vector<std::string>& paths) {
+  uint64_t needed = 0;
+  for (const std::string& path : paths) {
+    const data::TextMemory memory = data::text_memory(path);
+    needed += memory.all_texts + memory.tokens;
+  }
+  if (!paths.empty())
+    data::check_free_memory(needed, paths.front() + (paths.size() > 1 ? " with the others" : ""));
   std::vector<TextFile> files;
   for (const std::string& path : paths) {
     TextFile file{path, load_text(path), {}};
@@ -96,7 +104,8 @@ ReadSpeed read_texts(session::Session& session, const std::vector<TextFile>& fil
 
 std::vector<session::Passage> passages_of(session::Session& session,
                                           const std::vector<policy::RetrievedToken>& retrieved,
-                                          std::vector<TextFile> files, const Console& console) {
+                                          std::vector<TextFile> files, int64_t n_passages,
+                                          const Console& console) {
   const retriever::Adapter* adapter = session.engine().adapter();
   const session::PassageRanking ranking(
       retrieved, adapter ? adapter->recall : std::map<int64_t, float>{}, session.position());
@@ -108,7 +117,7 @@ std::vector<session::Passage> passages_of(session::Session& session,
     auto tokens = session.engine().tokenizer().encode_with_offsets(*text);
     texts.push_back({source.path, std::move(*text), std::move(tokens), source.first_token});
   }
-  return session::find_passages(ranking, texts, {});
+  return session::find_passages(ranking, texts, {.n_passages = n_passages});
 }
 
 }  // namespace dsrasq::cli

@@ -20,7 +20,8 @@ struct TextFile {
 };
 
 /// Reads and encodes files; `-` is standard input; of a .jsonl file the texts of all records, with
-/// blank lines between. Throws kBadInput naming the file.
+/// blank lines between. Throws kBadInput naming the file, and kResourceExhausted before any is read
+/// when the free memory cannot hold them all.
 std::vector<TextFile> load_texts(const text::Tokenizer& tokenizer,
                                  const std::vector<std::string>& paths);
 int64_t count_tokens(const std::vector<TextFile>& files);
@@ -35,10 +36,12 @@ struct ReadSpeed {
 ReadSpeed read_texts(session::Session& session, const std::vector<TextFile>& files,
                      const Console& console);
 
-/// The passages of the session's sources that `retrieved` points to, best first. Files that `files`
-/// does not hold are read again; one that is gone or has changed is left out, with a warning.
+/// The passages of the session's sources that `retrieved` points to, best first, at most
+/// `n_passages`. Files that `files` does not hold are read again; one that is gone or has changed
+/// is left out, with a warning.
 std::vector<session::Passage> passages_of(session::Session& session,
                                           const std::vector<policy::RetrievedToken>& retrieved,
-                                          std::vector<TextFile> files, const Console& console);
+                                          std::vector<TextFile> files, int64_t n_passages,
+                                          const Console& console);
 
 }  // namespace dsrasq::cli

@@ -6,6 +6,7 @@
 #include "dsrasq/checkpoint/checkpoint.h"
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/process.h"
+#include "dsrasq/policy/baselines.h"
 
 namespace dsrasq::cli {
 namespace {
@@ -72,35 +73,49 @@ session::Engine load_engine(const SessionOptions& options, const Console& consol
 }
 
 policy::PolicyOptions fit_pool(const session::Engine& engine, const SessionOptions& options,
-                               int64_t n_tokens, const Console& console) {
+                               int64_t n_tokens, const Console& console, uint64_t reserved) {
   policy::PolicyOptions policy = options.policy;
   const bool to_fit = policy.pool == kPoolToFit;
   if (to_fit) policy.pool = 0;
   const auto& shape = engine.model().shape();
   const auto planned = [&] { return policy::planned_bytes(policy, shape, engine.adapter()); };
-  if (policy.name == "full") {  // the one that reserves nothing
+  if (policy::memory_grows(policy)) {  // nothing is reserved
     console.note("memory: grows by " + format_bytes(planned()) + " with every 1,024 tokens");
     return policy;
   }
   const uint64_t budget = budget_of(options);
   if (to_fit || options.memory.bytes > 0)
-    DSRASQ_CHECK(planned() <= budget, kResourceExhausted, kWhere, "the session's memory takes ",
-                 format_bytes(planned()), ", more than the ", format_bytes(budget),
-                 " of --memory; a smaller ", to_fit ? "--window" : "--pool", " takes less");
+    DSRASQ_CHECK(planned() + reserved <= budget, kResourceExhausted, kWhere,
+                 "the session's memory takes ", format_bytes(planned() + reserved),
+                 ", more than the ", format_bytes(budget), " of --memory; a smaller ",
+                 to_fit ? "--window" : "--pool", " takes less");
   if (to_fit) {
     const int64_t wanted = n_tokens > 0 ? n_tokens + kExtraTokens : kDefaultPool;
-    const int64_t most = policy::pool_for_budget(budget, policy, shape, engine.adapter());
+    const int64_t most =
+        policy::pool_for_budget(budget - reserved, policy, shape, engine.adapter());
     policy.pool = std::min((wanted + kPage - 1) / kPage * kPage, most);
   }
   const int64_t exact = policy.pool + policy.window + policy.sinks;
-  if (policy.name != "window" && exact < n_tokens)
+  const bool has_pool = policy.name != "window" && !policy::is_baseline(policy.name);
+  if (has_pool && exact < n_tokens)
     console.note(concat("of ", format_count(n_tokens), " tokens ", format_count(exact),
                         " can be recalled exactly (", policy.retention,
                         "); a larger --memory or --pool holds more"));
   return policy;
 }
 
-bool is_fixed(const policy::Policy& policy) { return policy.name() != "full"; }
+bool has_room_for(uint64_t bytes, const session::Engine& engine, const SessionOptions& options) {
+  policy::PolicyOptions smallest = options.policy;
+  const bool to_fit = smallest.pool == kPoolToFit;
+  if (!to_fit && options.memory.bytes == 0) return true;  // nobody set a budget
+  if (to_fit) smallest.pool = 0;
+  return policy::planned_bytes(smallest, engine.model().shape(), engine.adapter()) + bytes <=
+         budget_of(options);
+}
+
+bool is_fixed(const policy::Policy& policy) {
+  return !policy::memory_grows({.name = policy.name()});
+}
 
 std::string memory_line(const policy::Policy& policy) {
   return "memory: " + format_bytes(policy.bytes()) +

@@ -71,11 +71,13 @@ struct AnswerOptions {
 /// model. From here on Ctrl-C is a request.
 session::Engine load_engine(const SessionOptions& options, const Console& console);
 
-/// The policy's options with the pool's size settled for a text of `n_tokens`. Says on the console
-/// what part of it can be recalled exactly when that is not all. Throws kResourceExhausted when the
-/// budget is too small.
+/// The policy's options with the pool's size settled for a text of `n_tokens`, within the budget
+/// less `reserved` bytes. Says on the console what part of the text can be recalled exactly when
+/// that is not all. Throws kResourceExhausted when the budget is too small.
 policy::PolicyOptions fit_pool(const session::Engine& engine, const SessionOptions& options,
-                               int64_t n_tokens, const Console& console);
+                               int64_t n_tokens, const Console& console, uint64_t reserved = 0);
+/// Whether the budget has room for `bytes` beside the smallest memory that fit_pool could settle.
+bool has_room_for(uint64_t bytes, const session::Engine& engine, const SessionOptions& options);
 
 /// "memory: 226 MiB fixed for this session", or "memory: 90 MiB so far" of a policy that grows.
 std::string memory_line(const policy::Policy& policy);

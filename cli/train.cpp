@@ -1,21 +1,16 @@
 // dsrasq train retriever: makes the adapter of a model.
 
-#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "cli/progress.h"
-#include "dsrasq/core/error.h"
-#include "dsrasq/core/file.h"
 #include "dsrasq/core/process.h"
 #include "dsrasq/session/engine.h"
 #include "dsrasq/train/retriever_trainer.h"
 
 namespace dsrasq::cli {
 namespace {
-
-constexpr const char* kWhere = "cli.train";
 
 struct TrainConfig {
   session::EngineOptions engine{.adapter = "none"};
@@ -73,14 +68,8 @@ nlohmann::ordered_json plan_json(const train::TrainPlan& plan) {
           {"total_seconds", plan.total_seconds}};
 }
 
-void check(const TrainConfig& config) {
-  DSRASQ_CHECK(!config.train.data.empty(), kInvalidArgument, kWhere, "want --data FILE");
-  DSRASQ_CHECK(!config.train.output.empty(), kInvalidArgument, kWhere,
-               "want -o FILE, the adapter to write");
-}
-
 nlohmann::ordered_json train_retriever(const TrainConfig& config, const Console& console) {
-  check(config);
+  train::check_run_options(config.train, "cli.train");  // before the model is loaded
   watch_interrupts();
   const session::Engine engine(config.engine);
   const train::TrainInput input = train::train_input(
@@ -103,10 +92,7 @@ nlohmann::ordered_json train_retriever(const TrainConfig& config, const Console&
               {"seconds", trained.seconds},
               {"adapter", trained.adapter},
               {"score", score_json(trained.score)}};
-    FieldList fields;
-    TrainConfig resolved = config;
-    fields.add(resolved);
-    write_file(trained.adapter + ".config.json", fields.json().dump(2) + "\n");
+    write_config(trained.adapter, config);
   }
   console.result_lines(result);
   return result;

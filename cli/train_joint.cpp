@@ -4,16 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
-#include "dsrasq/core/error.h"
-#include "dsrasq/core/file.h"
 #include "dsrasq/core/process.h"
 #include "dsrasq/session/engine.h"
 #include "dsrasq/train/joint_trainer.h"
 
 namespace dsrasq::cli {
 namespace {
-
-constexpr const char* kWhere = "cli.train";
 
 struct JointConfig {
   session::EngineOptions engine{.dense = true};
@@ -77,9 +73,7 @@ nlohmann::ordered_json plan_json(const train::JointPlan& plan) {
 }
 
 nlohmann::ordered_json train_joint(const JointConfig& config, const Console& console) {
-  DSRASQ_CHECK(!config.train.data.empty(), kInvalidArgument, kWhere, "want --data FILE");
-  DSRASQ_CHECK(!config.train.output.empty(), kInvalidArgument, kWhere,
-               "want -o FILE, the adapter to write");
+  train::check_run_options(config.train, "cli.train");  // before the model is loaded
   watch_interrupts();
   const session::Engine engine(config.engine);
   const train::JointInput input{
@@ -105,10 +99,7 @@ nlohmann::ordered_json train_joint(const JointConfig& config, const Console& con
               {"before", score_json(trained.before)},
               {"after", score_json(trained.after)}};
     if (!trained.rules.empty()) result["rules"] = rules_json(trained.rules);
-    FieldList fields;
-    JointConfig resolved = config;
-    fields.add(resolved);
-    write_file(trained.adapter + ".config.json", fields.json().dump(2) + "\n");
+    write_config(trained.adapter, config);
   }
   console.result_lines(result);
   return result;

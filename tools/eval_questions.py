@@ -4,14 +4,15 @@
     python3 tools/eval_questions.py whole default         only these
 
 A question counts as found when one of the three passages that `dsrasq ask` lists first overlaps the
-only place of the text that answers it. `--questions tests/questions/debian-policy-sentences.json` asks for
+only place of the text that answers it, and as answered when the answer has the words that a right one has. `--questions tests/questions/debian-policy-sentences.json` asks for
 the second halves of sentences instead. Ways of reading the text:
     whole      a pool that holds all of it
     default    a pool of 16,384 tokens
     question   the same, keeping what the question (read first) retrieves: one read a question
     random     a pool that holds all of it, tokens retrieved at random
     recency    the same, the most recent ones
-A text is read once and asked through its session file, except by `question`.
+A text is read once and asked through its session file, except by `question`. Each answer is kept in the
+folder as it comes, and a run that was stopped goes on from there (`--again` asks anew).
 """
 import argparse
 import concurrent.futures
@@ -40,6 +41,8 @@ def parse_arguments():
     parser.add_argument("--document", type=pathlib.Path, help="made by scripts/document when not given")
     parser.add_argument("--folder", default=ROOT / ".cache/questions", type=pathlib.Path,
                         help="for session files and results")
+    parser.add_argument("--again", action="store_true", help="ask questions that the folder has answers of too")
+    parser.add_argument("--first", default="", metavar="N,N", help="numbers of questions to ask before the others")
     parser.add_argument("--keep", action="store_true", help="leave the session files, for other questions")
     parser.add_argument("--jobs", default=1, type=int, metavar="N", help="questions asked at once")
     parser.add_argument("--option", action="append", default=[], metavar="WORD",
@@ -88,25 +91,47 @@ def rank_of(question, passages):
     return 0
 
 
+def is_right(question, answer):
+    """Whether the answer has all the words wanted; None for a question that names none."""
+    words = question.get("answer")
+    return all(word.lower() in answer.lower() for word in words) if words else None
+
+
+def ask(arguments, source, question):
+    """One answer and where its evidence stands among the passages."""
+    answer = dsrasq(arguments, "ask", *source, "--show-retrieved", "--", question["question"])
+    return {"question": question["question"], "answer": answer["answer"],
+            "right": is_right(question, answer["answer"]),
+            "rank": rank_of(question, answer["passages"]), "passages": answer["passages"],
+            "cache_bytes": answer["cache_bytes"]}
+
+
 def ask_all(arguments, way, document, questions):
-    """The answers in the order of the questions."""
+    """Calls of the program until every question has its file; their answers in order."""
+    files = [arguments.folder / f"{arguments.questions.stem}.{way}.{number}.json"
+             for number in range(1, len(questions) + 1)]
     session = arguments.folder / f"{way}.dsr"
     source = ["--session", session]
+    wanted = [number for number, file in enumerate(files, 1) if arguments.again or not file.exists()]
+    first = [int(number) for number in arguments.first.split(",") if number]
+    wanted.sort(key=lambda number: (first + [number]).index(number))
     if way == "question":
         source = ["--context", document, *WAYS[way]]
-    elif not session.exists():
+    elif wanted and not session.exists():
         dsrasq(arguments, "digest", document, "-o", session, *WAYS[way])
 
-    def ask(question):
-        answer = dsrasq(arguments, "ask", *source, "--show-retrieved", "--", question["question"])
-        return {"question": question["question"], "answer": answer["answer"],
-                "rank": rank_of(question, answer["passages"]), "passages": answer["passages"],
-                "cache_bytes": answer["cache_bytes"]}
+    def answer(number):
+        result = ask(arguments, source, questions[number - 1])
+        files[number - 1].write_text(json.dumps(result), encoding="utf-8")
+        place = f"passage {result['rank']}" if result["rank"] else "not found"
+        right = {True: "right", False: "wrong", None: ""}[result["right"]]
+        print(f"  {way:9} {number:2}  {place:10} {right:6} {result['answer'].strip()[:60]!r}", flush=True)
 
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        yield from pool.map(ask, questions)
+        list(pool.map(answer, wanted))
     if not arguments.keep:
         session.unlink(missing_ok=True)
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 
 def main():
@@ -120,16 +145,17 @@ def main():
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for way in arguments.ways:
         start = time.monotonic()
-        answers = []
-        for answer in ask_all(arguments, way, document, questions):
-            answers.append(answer)
-            place = f"passage {answer['rank']}" if answer["rank"] else "not found"
-            print(f"  {way:9} {len(answers):2}  {place:10}  {answer['answer'].strip()[:60]!r}", flush=True)
+        answers = ask_all(arguments, way, document, questions)
         found = sum(0 < answer["rank"] <= 3 for answer in answers)
+        right = [answer["right"] for answer in answers]
         result = {"way": way, "found": found, "of": len(answers), "answers": answers}
+        answered = ""
+        if None not in right:
+            result["right"] = sum(right)
+            answered = f", {sum(right)} answered right"
         name = f"{arguments.questions.stem}.{way}.json"
         (arguments.folder / name).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        print(f"{way}: evidence found for {found} of {len(answers)}"
+        print(f"{way}: evidence found for {found} of {len(answers)}{answered}"
               f" ({time.monotonic() - start:.0f} s, {answers[-1]['cache_bytes'] / 2**20:.0f} MiB)", flush=True)
 
 

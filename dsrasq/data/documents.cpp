@@ -10,11 +10,6 @@ namespace {
 
 constexpr const char* kWhere = "data.documents";
 
-bool names_jsonl(std::filesystem::path path) {
-  if (path.extension() == ".xz") path.replace_extension();
-  return path.extension() == ".jsonl";
-}
-
 // Keeps the two fields that matter and builds nothing of the rest, so that a hostile record takes
 // no more memory than its own length.
 class RecordHandler : public nlohmann::json_sax<nlohmann::json> {
@@ -96,6 +91,11 @@ std::optional<Document> DocumentReader::next() {
   return Document{
       record.title ? std::move(*record.title) : concat(reader_.name(), ':', reader_.line_number()),
       std::move(*record.text)};
+}
+
+bool names_jsonl(std::filesystem::path path) {
+  if (path.extension() == ".xz") path.replace_extension();
+  return path.extension() == ".jsonl";
 }
 
 std::vector<Document> read_documents(const std::filesystem::path& path,

@@ -34,6 +34,9 @@ class DocumentReader {
   int64_t n_read_ = 0;
 };
 
+/// Whether a file of this name has a document a line.
+bool names_jsonl(std::filesystem::path path);
+
 /// All documents of a file at once.
 std::vector<Document> read_documents(const std::filesystem::path& path,
                                      const ReadOptions& options = {});

@@ -89,4 +89,11 @@ std::string TextReader::rest() {
   return text;
 }
 
+std::string_view TextReader::next_block() {
+  if (begin_ == end_ && !refill()) return {};
+  const std::string_view block(buffer_.data() + begin_, end_ - begin_);
+  begin_ = end_;
+  return block;
+}
+
 }  // namespace dsrasq::data

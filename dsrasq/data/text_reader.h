@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dsrasq/data/byte_stream.h"
@@ -32,6 +33,10 @@ class TextReader {
 
   /// All that was not read yet.
   [[nodiscard]] std::string rest();
+
+  /// Some of what was not read yet, for readers that look for other ends than those of lines; empty
+  /// at the end of the file. Valid until the next call of anything here.
+  [[nodiscard]] std::string_view next_block();
 
   const std::string& name() const { return stream_.name(); }
 

@@ -1,11 +1,14 @@
 #include "dsrasq/eval/perplexity.h"
 
+#include <ATen/Functions.h>
+
 #include <chrono>
 #include <cmath>
 #include <map>
 #include <numeric>
 
 #include "dsrasq/core/error.h"
+#include "dsrasq/model/token_score.h"
 #include "dsrasq/session/session.h"
 
 namespace dsrasq::eval {
@@ -25,10 +28,16 @@ double perplexity(double nll, int64_t tokens) {
 
 double percent(double log_ratio) { return 100 * std::expm1(log_ratio); }
 
+std::vector<float> values_of(const at::Tensor& tensor) {
+  const at::Tensor host = tensor.to(at::kCPU, at::kFloat).contiguous();
+  const float* data = host.const_data_ptr<float>();
+  return {data, data + host.numel()};
+}
+
 // Sums over the stretches of one policy.
 PolicyPerplexity add_up(const std::vector<const StretchScore*>& scores) {
   PolicyPerplexity sum{.policy = scores.front()->policy};
-  double nll = 0, far_nll = 0, seconds = 0;
+  double nll = 0, far_nll = 0, kl = 0, seconds = 0;
   int64_t far_tokens = 0;
   std::array<double, 4> quarter_nll{};
   std::array<int64_t, 4> quarter_tokens{};
@@ -37,6 +46,7 @@ PolicyPerplexity add_up(const std::vector<const StretchScore*>& scores) {
     sum.tokens += total_tokens(*score);
     far_nll += score->far_nll;
     far_tokens += score->far_tokens;
+    kl += score->kl;
     seconds += score->seconds;
     sum.mean_retrieved += score->mean_retrieved / static_cast<double>(scores.size());
     sum.cache_bytes = std::max(sum.cache_bytes, score->cache_bytes);
@@ -47,6 +57,7 @@ PolicyPerplexity add_up(const std::vector<const StretchScore*>& scores) {
   }
   sum.samples = static_cast<int64_t>(scores.size());
   sum.nll = sum.tokens > 0 ? nll / static_cast<double>(sum.tokens) : 0;
+  if (sum.tokens > 0) sum.kl = kl / static_cast<double>(sum.tokens);
   sum.perplexity = perplexity(nll, sum.tokens);
   for (size_t q = 0; q < 4; ++q) sum.quarters[q] = perplexity(quarter_nll[q], quarter_tokens[q]);
   if (far_tokens > 0) sum.far = perplexity(far_nll, far_tokens);
@@ -86,13 +97,20 @@ std::vector<StretchScore> score_stretch(const session::Engine& engine, const Str
                                         const Progress& progress) {
   using Clock = std::chrono::steady_clock;
   const auto n = static_cast<int64_t>(stretch.ids.size());
+  const model::Transformer& model = engine.model();
+  const at::Tensor ids = at::tensor(stretch.ids, at::kInt).to(at::kLong).to(model.device());
   std::vector<StretchScore> scores;
+  at::Tensor reference;  // states under the first policy
   for (const NamedPolicy& named : policies) {
     session::Session session(engine, named.options);
     const Clock::time_point start = Clock::now();
-    const std::vector<float> logprobs = session.score(stretch.ids);
+    const at::Tensor states = session.read_states(stretch.ids);
     StretchScore score{.sample = sample, .source = stretch.source, .policy = named.label};
     score.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    const model::TokenScores tokens = model::token_scores(model, states, reference, ids);
+    if (reference.defined()) score.kl = tokens.kl.narrow(0, 0, n - 1).sum().item<double>();
+    if (!reference.defined()) reference = states;
+    const std::vector<float> logprobs = values_of(tokens.log_probability.narrow(0, 0, n - 1));
     for (size_t i = 0; i < logprobs.size(); ++i) {
       DSRASQ_CHECK(std::isfinite(logprobs[i]), kInternal, "eval.perplexity", "policy ", named.label,
                    " gives token ", i + 1, " of ", stretch.source, " the log-probability ",

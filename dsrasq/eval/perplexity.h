@@ -42,7 +42,8 @@ struct StretchScore {
   std::array<int64_t, 4> quarter_tokens{};
   double far_nll = 0;  ///< of positions from kFarPosition on
   int64_t far_tokens = 0;
-  double seconds = 0;
+  double kl = 0;       ///< from the first policy's predictions, summed over the same tokens
+  double seconds = 0;  ///< of the reading
   double mean_retrieved = 0;
   uint64_t cache_bytes = 0;
 };
@@ -63,6 +64,7 @@ struct PolicyPerplexity {
   int64_t samples = 0, tokens = 0;
   std::array<double, 4> quarters{};  ///< perplexity by quarter of the stretch
   std::optional<double> far{};       ///< perplexity from kFarPosition on
+  double kl = 0;                     ///< KL(first policy || this one), mean over all tokens
   double mean_retrieved = 0, tokens_per_s = 0;
   uint64_t cache_bytes = 0;
   std::optional<Change> change{};  ///< not for the first policy

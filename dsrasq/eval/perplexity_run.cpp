@@ -20,6 +20,7 @@ void visit_score(Score& score, Visit&& visit) {
   visit(score.quarter_tokens, "quarter_tokens");
   visit(score.far_nll, "far_nll");
   visit(score.far_tokens, "far_tokens");
+  visit(score.kl, "kl");
   visit(score.seconds, "seconds");
   visit(score.mean_retrieved, "mean_retrieved");
   visit(score.cache_bytes, "cache_bytes");
@@ -53,6 +54,7 @@ Json to_json(const PolicyPerplexity& row) {
            {"perplexity_by_quarter", row.quarters}};
   if (row.far) out["perplexity_far"] = *row.far;
   if (row.change) {
+    out["kl"] = row.kl;
     out["change_percent"] = row.change->percent;
     out["change_interval"] = {row.change->interval.low, row.change->interval.high};
     if (row.change->far_percent) out["change_far_percent"] = *row.change->far_percent;

@@ -15,4 +15,10 @@ namespace dsrasq::eval {
 nlohmann::ordered_json merged_samples(const std::vector<std::string>& files,
                                       const std::vector<std::string>& keys);
 
+/// The options that the results in `files` were made with, their `config`: the first file's,
+/// without `shard` and `merge`; null when no file has any. Throws kBadInput naming two files and
+/// the option in which they differ, unless it is one that changes no figure (`shard`, `merge`,
+/// `json`, `quiet`, `threads`, `device`).
+nlohmann::ordered_json merged_config(const std::vector<std::string>& files);
+
 }  // namespace dsrasq::eval

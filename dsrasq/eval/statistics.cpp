@@ -21,20 +21,30 @@ double median(std::span<const double> values) {
   return sorted.size() % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
-Interval bootstrap_mean(std::span<const double> values, int64_t n_resamples) {
-  if (values.empty()) return {};
+Interval bootstrap(size_t n_samples, const std::function<double(std::span<const size_t>)>& figure,
+                   int64_t n_resamples) {
+  if (n_samples == 0) return {};
   std::mt19937_64 random(20240229);
-  std::vector<double> means(static_cast<size_t>(n_resamples));
-  std::vector<double> resample(values.size());
-  for (double& m : means) {
-    for (double& value : resample) value = values[random_below(random, values.size())];
-    m = mean(resample);
+  std::vector<double> values(static_cast<size_t>(n_resamples));
+  std::vector<size_t> drawn(n_samples);
+  for (double& value : values) {
+    for (size_t& sample : drawn) sample = random_below(random, n_samples);
+    value = figure(drawn);
   }
-  std::sort(means.begin(), means.end());
+  std::sort(values.begin(), values.end());
   const auto at = [&](double share) {
-    return means[static_cast<size_t>(share * static_cast<double>(means.size() - 1))];
+    return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1))];
   };
   return {at(0.025), at(0.975)};
+}
+
+Interval bootstrap_mean(std::span<const double> values, int64_t n_resamples) {
+  const auto mean_of = [&](std::span<const size_t> drawn) {
+    const double sum = std::accumulate(drawn.begin(), drawn.end(), 0.0,
+                                       [&](double s, size_t i) { return s + values[i]; });
+    return sum / static_cast<double>(drawn.size());
+  };
+  return bootstrap(values.size(), mean_of, n_resamples);
 }
 
 Interval wilson(int64_t n_successes, int64_t n) {

@@ -2,7 +2,9 @@
 
 // The few statistics that results are reported with.
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <random>
 #include <span>
 
@@ -17,6 +19,12 @@ struct Interval {
 double mean(std::span<const double> values);
 /// Of an even number of values the mean of the middle two; 0 for none.
 double median(std::span<const double> values);
+
+/// Percentile bootstrap of any figure of `n_samples` samples: `figure` gets the numbers of the
+/// drawn samples, as many as there are, some of them several times; always the same draws. An empty
+/// interval at 0 for no samples.
+Interval bootstrap(size_t n_samples, const std::function<double(std::span<const size_t>)>& figure,
+                   int64_t n_resamples = 10000);
 
 /// Percentile bootstrap of the mean: `n_resamples` draws with replacement, always the same ones.
 /// One value gives an interval of no width.

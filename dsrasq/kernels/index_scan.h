@@ -64,15 +64,13 @@ void select_top_k(const IndexPool& pool, const IndexQueries& queries, int32_t k,
 /// are not read.
 void index_scores(const IndexPool& pool, const IndexQueries& queries, float* scores);
 
-/// For `question` retention: page_scores [n_pages] = sum over the queries of the largest score in
-/// the page, among visible tokens; a query that sees none adds 0. -infinity for a free page.
-void page_max_scores(const IndexPool& pool, const IndexQueries& queries, float* page_scores);
+/// Some pages of a pool as a pool of their own: slots count from its first page.
+IndexPool pages_of(const IndexPool& pool, int64_t first_page, int64_t n_pages);
 
-/// The same three by plain loops: the oracle. `log_mass` is computed in double.
+/// The same two by plain loops: the oracle. `log_mass` is computed in double.
 void select_top_k_ref(const IndexPool& pool, const IndexQueries& queries, int32_t k,
                       const Selection& out);
 void index_scores_ref(const IndexPool& pool, const IndexQueries& queries, float* scores);
-void page_max_scores_ref(const IndexPool& pool, const IndexQueries& queries, float* page_scores);
 
 /// The instruction set in use, e.g. "AVX2" or "AVX3+VNNI".
 const char* index_scan_target();

@@ -49,20 +49,6 @@ void index_scores_ref(const IndexPool& pool, const IndexQueries& queries, float*
                                                : kMinusInfinity;
 }
 
-void page_max_scores_ref(const IndexPool& pool, const IndexQueries& queries, float* page_scores) {
-  for (int64_t page = 0; page < pool.n_pages; ++page) {
-    float sum = pool.page_count[page] > 0 ? 0.0f : kMinusInfinity;
-    for (int64_t i = 0; i < queries.n; ++i) {
-      float most = kMinusInfinity;
-      for (int lane = 0; lane < kPageTokens; ++lane)
-        if (sees(pool, queries, i, page, lane))
-          most = std::max(most, score_of(pool, queries, i, page, lane));
-      if (most > kMinusInfinity) sum += most;
-    }
-    page_scores[page] = sum;
-  }
-}
-
 void select_top_k_ref(const IndexPool& pool, const IndexQueries& queries, int32_t k,
                       const Selection& out) {
   for (int64_t i = 0; i < queries.n; ++i) {

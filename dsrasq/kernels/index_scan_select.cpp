@@ -17,7 +17,6 @@ namespace dsrasq::kernels {
 namespace {
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
-constexpr int64_t kScorePages = 64;  // pages that `page_max_scores` handles at once
 
 std::vector<int32_t> find_page_order(const IndexPool& pool) {
   std::vector<int32_t> order;
@@ -212,14 +211,9 @@ void score_tile(const IndexPool& pool, const IndexQueries& queries, int64_t firs
       pool.n_pages * kPageTokens);
 }
 
-// Calls body(first query, their number) for tiles of queries.
-template <class Body>
-void for_each_tile(int64_t n, const Body& body) {
-  for (int64_t first = 0; first < n; first += kScanQueries)
-    body(first, std::min<int64_t>(kScanQueries, n - first));
-}
+}  // namespace
 
-IndexPool part_of(const IndexPool& pool, int64_t first_page, int64_t n_pages) {
+IndexPool pages_of(const IndexPool& pool, int64_t first_page, int64_t n_pages) {
   return {.keys = pool.keys + first_page * kPageTokens * pool.dim,
           .key_scale = pool.key_scale + first_page * kPageTokens,
           .page_first_position = pool.page_first_position + first_page,
@@ -227,8 +221,6 @@ IndexPool part_of(const IndexPool& pool, int64_t first_page, int64_t n_pages) {
           .n_pages = n_pages,
           .dim = pool.dim};
 }
-
-}  // namespace
 
 void pack_index_key(int8_t* page_keys, int lane, const int8_t* key, int dim) {
   for (int c = 0; c < dim; c += 4)
@@ -246,25 +238,6 @@ void index_scores(const IndexPool& pool, const IndexQueries& queries, float* sco
   parallel_for(queries.n, kScanQueries, [&](int64_t begin, int64_t end) {
     score_tile(pool, queries, begin, end - begin, order.data(),
                scores + begin * pool.n_pages * kPageTokens);
-  });
-}
-
-void page_max_scores(const IndexPool& pool, const IndexQueries& queries, float* page_scores) {
-  std::vector<int32_t> order(kScorePages);
-  std::iota(order.begin(), order.end(), 0);
-  parallel_for(pool.n_pages, kScorePages, [&](int64_t begin, int64_t end) {
-    thread_local Scratch scratch;
-    const IndexPool part = part_of(pool, begin, end - begin);
-    auto* z = scratch.get<float>(kScanQueries * kScorePages * kPageTokens);
-    for (int64_t page = begin; page < end; ++page)
-      page_scores[page] = pool.page_count[page] > 0 ? 0.0f : kMinusInfinity;
-    for_each_tile(queries.n, [&](int64_t first, int64_t n_queries) {
-      score_tile(part, queries, first, n_queries, order.data(), z);
-      for (int64_t row = 0; row < n_queries * part.n_pages; ++row) {
-        const float most = *std::max_element(z + row * kPageTokens, z + (row + 1) * kPageTokens);
-        if (most > kMinusInfinity) page_scores[begin + row % part.n_pages] += most;
-      }
-    });
   });
 }
 

@@ -1,6 +1,7 @@
 #include "dsrasq/memory/token_pool.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "dsrasq/core/error.h"
@@ -100,13 +101,27 @@ void TokenPool::append(int64_t first, int64_t n_tokens, const float* k, const fl
   }
 }
 
-// Full pages before `protected_from`, the least useful first.
-std::vector<int64_t> TokenPool::leaving_order(int64_t protected_from) const {
+// In the order of their positions.
+std::vector<int64_t> TokenPool::full_pages() const {
   std::vector<int64_t> stored;
   for (int64_t page = 0; page < n_pages_; ++page)
     if (page_count_[page] == kPageTokens) stored.push_back(page);
   std::sort(stored.begin(), stored.end(),
             [this](int64_t a, int64_t b) { return page_first_[a] < page_first_[b]; });
+  return stored;
+}
+
+std::vector<TokenPool::RankedPage> TokenPool::ranked_pages() const {
+  const std::vector<int64_t> pages = full_pages(), ranks = probe_scores_.best_ranks(pages);
+  std::vector<RankedPage> ranked;
+  for (size_t i = 0; i < pages.size(); ++i) ranked.push_back({page_first_[pages[i]], ranks[i]});
+  return ranked;
+}
+
+// Full pages before `protected_from`, the least useful first.
+std::vector<int64_t> TokenPool::leaving_order(int64_t protected_from,
+                                              std::span<const int64_t> wanted) const {
+  std::vector<int64_t> stored = full_pages();
   std::vector<int64_t> usefulness(static_cast<size_t>(n_pages_));  // 0 for all by recency
   if (config_.retention == Retention::kScore)
     std::copy_n(page_use_.data(), n_pages_, usefulness.begin());
@@ -115,6 +130,9 @@ std::vector<int64_t> TokenPool::leaving_order(int64_t protected_from) const {
     for (size_t i = 0; i < stored.size(); ++i)
       usefulness[static_cast<size_t>(stored[i])] = -ranks[i];
   }
+  for (const int64_t page : stored)
+    if (std::binary_search(wanted.begin(), wanted.end(), page_first_[page]))
+      usefulness[static_cast<size_t>(page)] = std::numeric_limits<int64_t>::max();
   std::erase_if(
       stored, [&](int64_t page) { return page_first_[page] + kPageTokens - 1 >= protected_from; });
   std::stable_sort(stored.begin(), stored.end(), [&](int64_t a, int64_t b) {
@@ -123,7 +141,7 @@ std::vector<int64_t> TokenPool::leaving_order(int64_t protected_from) const {
   return stored;
 }
 
-void TokenPool::evict(int64_t position) {
+void TokenPool::evict(int64_t position, std::span<const int64_t> wanted) {
   const int64_t outside = position - config_.window;  // tokens before this one have left the window
   const int64_t exempt = config_.retention == Retention::kRecency
                              ? 0
@@ -132,7 +150,7 @@ void TokenPool::evict(int64_t position) {
   for (int64_t page = 0; page < n_pages_; ++page)
     retrievable += std::clamp<int64_t>(outside - page_first_[page], 0, page_count_[page]);
   if (retrievable > config_.capacity) {
-    for (const int64_t page : leaving_order(outside - exempt)) {
+    for (const int64_t page : leaving_order(outside - exempt, wanted)) {
       if (retrievable <= config_.capacity) break;
       page_count_[page] = 0;
       free_pages_.push_back(page);

@@ -4,6 +4,7 @@
 // tokens of which the least useful leave when it is full (design 3).
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,8 +48,9 @@ class TokenPool {
               const float* index_keys);
 
   /// At a multiple of m: drops pages until at most `capacity` tokens lie outside the window, then
-  /// halves the use counts' weight. `position` is that of the next token.
-  void evict(int64_t position);
+  /// halves the use counts' weight. `position` is that of the next token. The pages that start at
+  /// `wanted` positions (ascending) leave last.
+  void evict(int64_t position, std::span<const int64_t> wanted = {});
 
   /// Adds to the use count of the pages of these pool slots (for Retention::kScore).
   void count_use(const int32_t* slots, int64_t n);
@@ -56,6 +58,13 @@ class TokenPool {
   void set_probe_score(int64_t page, int64_t probe, float score) {
     probe_scores_.set(page, probe, score);
   }
+
+  /// A full page by the position of its first token, and its best rank among those stored here for
+  /// any probe, 0 the best (for Retention::kQuestion).
+  struct RankedPage {
+    int64_t first = 0, rank = 0;
+  };
+  std::vector<RankedPage> ranked_pages() const;
 
   const PoolConfig& config() const { return config_; }
   int64_t n_pages() const { return n_pages_; }  ///< in the arrays, empty ones included
@@ -102,7 +111,8 @@ class TokenPool {
 
  private:
   int64_t open_page(int64_t position);
-  std::vector<int64_t> leaving_order(int64_t protected_from) const;
+  std::vector<int64_t> full_pages() const;
+  std::vector<int64_t> leaving_order(int64_t protected_from, std::span<const int64_t> wanted) const;
 
   PoolConfig config_;
   int64_t n_pages_ = 0, n_tokens_ = 0;

@@ -4,6 +4,7 @@
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/kernels/index_scan.h"
+#include "dsrasq/policy/baselines.h"
 #include "dsrasq/policy/full_policy.h"
 #include "dsrasq/policy/masked_policy.h"
 #include "dsrasq/policy/sparse_policy.h"
@@ -35,7 +36,7 @@ std::unique_ptr<Selector> make_selector(const PolicyOptions& options, const Atte
                                         const retriever::Adapter* adapter) {
   if (options.name == "dsrasq") {
     DSRASQ_CHECK(adapter != nullptr, kInvalidArgument, kWhere, "dsrasq needs an adapter");
-    return make_index_selector(adapter->n_heads);
+    return make_index_selector(options, *adapter);
   }
   if (options.name == "random") return make_random_selector(options.seed);
   if (options.name == "recency") return make_recency_selector();
@@ -68,8 +69,11 @@ void check_kernel_limits(const PolicyOptions& options, const AttentionShape& sha
 }  // namespace
 
 const std::vector<std::string>& policy_names() {
-  static const std::vector<std::string> names{"full",   "window",  "dsrasq",
-                                              "random", "recency", "oracle"};
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all{"full", "window", "dsrasq", "random", "recency", "oracle"};
+    all.insert(all.end(), baseline_names().begin(), baseline_names().end());
+    return all;
+  }();
   return names;
 }
 
@@ -82,16 +86,33 @@ void check_options(const PolicyOptions& options) {
   check_range("window", options.window, 1, kMaxTokens);
   check_range("sinks", options.sinks, 0, 4096);
   check_range("topk", options.top_k, 0, 65536);
+  DSRASQ_CHECK(options.retrieve == "auto" || options.retrieve == "topk" ||
+                   options.retrieve == "threshold" || options.retrieve == "budget",
+               kInvalidArgument, kWhere, "--retrieve is '", options.retrieve,
+               "', want auto, topk, threshold or budget");
+  DSRASQ_CHECK(options.min_share >= 0 && options.min_share < 1, kInvalidArgument, kWhere,
+               "--min-share is ", options.min_share, ", want 0 to below 1");
+  DSRASQ_CHECK(
+      options.min_share == 0 || options.retrieve == "auto" || options.retrieve == "threshold",
+      kInvalidArgument, kWhere, "--min-share is a threshold, --retrieve is ", options.retrieve);
   check_range("slots", options.slots, 0, 65536);
   check_range("pool", options.pool, 0, kMaxTokens);
   check_range("max-distance", options.max_distance, 0, kMaxDistance);
+  check_range("cache", options.cache, 1, kMaxTokens);
+  check_range("observed", options.observed, 1, 4096);
+  if (is_baseline(options.name)) check_baseline_options(options);
   memory::parse_retention(options.retention);
+}
+
+bool memory_grows(const PolicyOptions& options) {
+  return options.name == "full" || baseline_grows(options.name);
 }
 
 size_t planned_bytes(const PolicyOptions& options, const AttentionShape& shape,
                      const retriever::Adapter* adapter) {
   check_options(options);
   if (options.name == "full") return FullPolicy::bytes_for(shape, 1024);
+  if (is_baseline(options.name)) return baseline_planned_bytes(options, shape);
   return SparsePolicy::planned_bytes(options, shape, has_pool(options), index_of(options, adapter));
 }
 
@@ -110,8 +131,10 @@ int64_t pool_for_budget(size_t bytes, PolicyOptions options, const AttentionShap
 }
 
 std::unique_ptr<Policy> make_policy(const PolicyOptions& asked, const AttentionShape& shape,
-                                    const retriever::Adapter* adapter, at::Device device) {
+                                    const retriever::Adapter* adapter, at::Device device,
+                                    const RetrievalHeads* heads) {
   check_options(asked);
+  if (is_baseline(asked.name)) return make_baseline(asked, shape, device, heads);
   PolicyOptions options = asked;
   options.max_distance = max_distance(asked, shape, adapter);
   if (!device.is_cpu()) return std::make_unique<MaskedPolicy>(options, shape, adapter, device);

@@ -9,6 +9,7 @@
 #include "dsrasq/core/error.h"
 #include "dsrasq/kernels/int8_rows.h"
 #include "dsrasq/ops/rows.h"
+#include "dsrasq/retriever/budget_head.h"
 
 namespace dsrasq::policy {
 namespace {
@@ -51,6 +52,8 @@ MaskedPolicy::MaskedPolicy(const PolicyOptions& options, const AttentionShape& s
   DSRASQ_CHECK(options.retention == "recency", kUnavailable, kWhere, "--retention ",
                options.retention, " is not there on a GPU; use --device cpu");
   n_retrieved_ = at::zeros({}, at::TensorOptions(device).dtype(at::kLong));
+  const auto& sizes = retriever::kBudgetSizes;
+  sizes_ = at::tensor(std::vector<int64_t>(sizes.begin(), sizes.end()), at::kLong).to(device);
   for (int64_t i = 0; i < shape.n_layers; ++i) {
     Layer& layer = layers_[static_cast<size_t>(i)];
     layer.is_sparse =
@@ -59,8 +62,15 @@ MaskedPolicy::MaskedPolicy(const PolicyOptions& options, const AttentionShape& s
     DSRASQ_CHECK(adapter != nullptr && adapter->indexers.contains(i), kInvalidArgument, kWhere,
                  "dsrasq needs an adapter with an indexer for layer ", i);
     index_heads_ = adapter->n_heads;
+    rule_ = size_rule(options, *adapter);
     layer.indexer = adapter->indexers.at(i);
     layer.indexer.visit([&](const char*, at::Tensor& tensor) { tensor = tensor.to(device); });
+    if (rule_ == SizeRule::kThreshold) layer.log_threshold = log_threshold(options, *adapter, i);
+    if (rule_ != SizeRule::kBudget) continue;
+    DSRASQ_CHECK(adapter->budgets.contains(i), kBadInput, kWhere,
+                 "the adapter has no budget head for layer ", i);
+    layer.budget = adapter->budgets.at(i);
+    layer.budget.visit([&](const char*, at::Tensor& tensor) { tensor = tensor.to(device); });
   }
 }
 
@@ -161,20 +171,40 @@ at::Tensor MaskedPolicy::logits(const LayerInput& input, const Layer& layer, con
   return ops::softcap(scores.mul_(own.scale), shape_.logit_softcap);
 }
 
+// Index scores of all tokens: [T, N].
+at::Tensor MaskedPolicy::index_scores(const Layer& layer, const at::Tensor& x) const {
+  const int64_t n = position_ + n_call_;
+  const at::Tensor query =
+      through_int8(at::linear(x, layer.indexer.query).view({n_call_ * index_heads_, -1}),
+                   kernels::kMaxQueryCode);
+  const at::Tensor weight = at::linear(x, layer.indexer.head_weight, layer.indexer.head_bias);
+  const at::Tensor dot = at::relu(at::matmul(query, layer.index_keys.narrow(0, 0, n).t()))
+                             .view({n_call_, index_heads_, n});
+  return at::bmm(weight.unsqueeze(1), dot).squeeze(1);
+}
+
+// Of the best scores [T, k], the first the best, those that each query reads: [T, k].
+at::Tensor MaskedPolicy::kept(const Layer& layer, const at::Tensor& x, const at::Tensor& rank,
+                              const at::Tensor& best) const {
+  const at::Tensor local = at::linear(x, layer.indexer.local, layer.indexer.local_bias);
+  const at::Tensor all = at::logaddexp(at::logsumexp(rank, {1}, true), local);
+  if (rule_ == SizeRule::kThreshold) return best - all > layer.log_threshold;
+  const at::Tensor features = retriever::budget_features(
+      (best - all).narrow(1, 0, std::min(best.size(1), retriever::kBudgetSizes.back())),
+      local - all);
+  const at::Tensor choice = retriever::budget_logits(layer.budget, x, features).argmax(1);
+  return at::arange(best.size(1), choice.options()).unsqueeze(0) <
+         sizes_.index_select(0, choice).unsqueeze(1);
+}
+
 // The picked tokens among the visible ones: [T, N].
 at::Tensor MaskedPolicy::selected(const LayerInput& input, const Layer& layer,
                                   const at::Tensor& scores, const at::Tensor& visible) const {
   const int64_t n = position_ + n_call_;
+  const at::Tensor x = input.x.to(at::kFloat);
   at::Tensor rank;
   if (options_.name == "dsrasq") {
-    const at::Tensor x = input.x.to(at::kFloat);
-    const at::Tensor query =
-        through_int8(at::linear(x, layer.indexer.query).view({n_call_ * index_heads_, -1}),
-                     kernels::kMaxQueryCode);
-    const at::Tensor weight = at::linear(x, layer.indexer.head_weight, layer.indexer.head_bias);
-    const at::Tensor dot = at::relu(at::matmul(query, layer.index_keys.narrow(0, 0, n).t()))
-                               .view({n_call_, index_heads_, n});
-    rank = at::bmm(weight.unsqueeze(1), dot).squeeze(1);
+    rank = index_scores(layer, x);
   } else if (options_.name == "random") {
     rank = at::rand({n_call_, n}, at::TensorOptions(device_).dtype(at::kFloat));
   } else if (options_.name == "recency") {
@@ -183,8 +213,11 @@ at::Tensor MaskedPolicy::selected(const LayerInput& input, const Layer& layer,
     rank = at::mean(at::softmax(scores.masked_fill(distance_ < 0, kMinusInfinity), -1), 0);
   }
   rank = rank.masked_fill(at::logical_not(visible), kMinusInfinity);
-  const at::Tensor best = std::get<1>(at::topk(rank, std::min(options_.top_k, n), -1, true, false));
-  return at::zeros_like(visible).scatter_(1, best, true).logical_and_(visible);
+  const bool cuts = options_.name == "dsrasq" && rule_ != SizeRule::kTopK;
+  const auto [best, columns] = at::topk(rank, std::min(options_.top_k, n), -1, true, cuts);
+  const at::Tensor keep =
+      cuts ? kept(layer, x, rank, best) : at::ones({1, 1}, visible.options()).expand_as(columns);
+  return at::zeros_like(visible).scatter_(1, columns, keep).logical_and_(visible);
 }
 
 at::Tensor MaskedPolicy::attend(const LayerInput& input) {

@@ -9,6 +9,7 @@
 
 #include "dsrasq/policy/factory.h"
 #include "dsrasq/policy/policy.h"
+#include "dsrasq/policy/set_size.h"
 
 namespace dsrasq::policy {
 
@@ -38,7 +39,9 @@ class MaskedPolicy final : public Policy {
     at::Tensor k8, k8_rotated, v8;         // as the pool gives them back
     at::Tensor index_keys;                 // [capacity, d_i], as the pool gives them back
     retriever::IndexerParameters indexer;  // on the device
-    bool is_sparse = false;                // neither full attention nor a sliding window
+    retriever::BudgetParameters budget;    // on the device, where the rule wants it
+    float log_threshold = 0;
+    bool is_sparse = false;  // neither full attention nor a sliding window
   };
   struct Turns {
     ops::Rope::Angles now, far;  // of the call's positions, of d_max
@@ -48,6 +51,9 @@ class MaskedPolicy final : public Policy {
   at::Tensor local_mask(const Layer& layer, int64_t sliding_window) const;
   at::Tensor logits(const LayerInput& input, const Layer& layer, const Turns& turns,
                     const at::Tensor& local) const;
+  at::Tensor index_scores(const Layer& layer, const at::Tensor& x) const;
+  at::Tensor kept(const Layer& layer, const at::Tensor& x, const at::Tensor& rank,
+                  const at::Tensor& best) const;
   at::Tensor selected(const LayerInput& input, const Layer& layer, const at::Tensor& logits,
                       const at::Tensor& visible) const;
   const ops::Rope::Angles& angles(const ops::Rope& rope, bool far);
@@ -56,6 +62,8 @@ class MaskedPolicy final : public Policy {
   const AttentionShape& shape_;
   at::Device device_;
   int64_t index_heads_ = 0;
+  SizeRule rule_ = SizeRule::kTopK;
+  at::Tensor sizes_;  // retriever::kBudgetSizes
   std::vector<Layer> layers_;
   int64_t capacity_ = 0, position_ = 0, n_call_ = 0;
   at::Tensor distance_;  // [T, N] of the call: i - j

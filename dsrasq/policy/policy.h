@@ -76,6 +76,10 @@ class Policy {
   /// retrieve decides what stays in a full pool, where the retention is `question`.
   virtual void set_probing(bool) {}
 
+  /// What was read so far is the prompt. Policies that look at its end to choose what stays
+  /// (snapkv, pyramidkv) drop nothing before and choose now; only the first call counts.
+  virtual void prompt_ended() {}
+
   /// Retrieval recording: between start and take, the weight with which pool tokens were read, by
   /// layer and position.
   virtual void start_recording() {}

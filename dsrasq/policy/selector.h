@@ -43,8 +43,10 @@ class Selector {
 /// What the index kernels read of a pool.
 kernels::IndexPool index_pool(const memory::TokenPool& pool);
 
-/// The learned retriever: the k best index scores.
-std::unique_ptr<Selector> make_index_selector(int64_t n_heads);
+/// The learned retriever: the k best index scores, or as many of them as the options and the
+/// adapter say (policy/set_size.h).
+std::unique_ptr<Selector> make_index_selector(const PolicyOptions& options,
+                                              const retriever::Adapter& adapter);
 /// k tokens at random, the same for a seed, layer and position.
 std::unique_ptr<Selector> make_random_selector(uint64_t seed);
 /// The k latest tokens.

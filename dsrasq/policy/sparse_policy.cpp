@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/kernels/sparse_attention.h"
@@ -14,6 +15,23 @@ namespace {
 
 constexpr const char* kWhere = "policy.sparse_policy";
 constexpr int64_t kMaxCounter = int64_t{1} << 60;  // of a session file: can be counted on from
+
+// Of a pool that keeps what a question wants, the layers that recall most choose this share for all
+// layers, by as many votes (docs/decisions/question-retention.md).
+constexpr size_t kLeaders = 3;
+constexpr int64_t kSharedDivisor = 2;
+
+// The layers with the greatest recall shares.
+std::vector<size_t> leading_layers(const retriever::Adapter* adapter) {
+  std::vector<std::pair<float, size_t>> order;
+  if (adapter != nullptr)
+    for (const auto& [layer, recall] : adapter->recall)
+      order.emplace_back(-recall, static_cast<size_t>(layer));
+  std::sort(order.begin(), order.end());
+  std::vector<size_t> layers;
+  for (size_t i = 0; i < std::min(kLeaders, order.size()); ++i) layers.push_back(order[i].second);
+  return layers;
+}
 
 // A layer with a sliding window of its own never looks further: no sinks, no pool.
 bool is_sliding(const AttentionShape& shape, int64_t layer) {
@@ -50,6 +68,9 @@ SparsePolicy::SparsePolicy(const PolicyOptions& options, const AttentionShape& s
       max_distance_(options.max_distance) {
   ropes_.reserve(shape.layers.size());
   for (int64_t i = 0; i < shape.n_layers; ++i) add_layer(i, adapter);
+  if (memory::parse_retention(options.retention) == memory::Retention::kQuestion)
+    leaders_ = leading_layers(adapter);
+  std::erase_if(leaders_, [this](size_t i) { return i >= layers_.size() || !layers_[i].pool; });
 }
 
 void SparsePolicy::add_layer(int64_t index, const retriever::Adapter* adapter) {
@@ -102,10 +123,31 @@ void SparsePolicy::begin(int64_t n_tokens) {
   n_call_ = n_tokens;
   for (RopeTables& tables : ropes_) tables.now = tables.rope->angles(position_, n_tokens, at::kCPU);
   if (position_ % options_.block != 0) return;
+  const std::vector<int64_t> shared = shared_pages();
   for (Layer& layer : layers_) {
     if (layer.slots) fold_left_blocks(layer);
-    if (layer.pool) layer.pool->evict(position_);
+    if (layer.pool) layer.pool->evict(position_, shared);
   }
+}
+
+std::vector<int64_t> SparsePolicy::shared_pages() const {
+  std::map<int64_t, int64_t> best;  // rank by first position
+  for (const size_t leader : leaders_) {
+    if (layers_[leader].pool->n_tokens() <= options_.pool) return {};  // nothing has to leave
+    for (const auto& page : layers_[leader].pool->ranked_pages()) {
+      const auto [known, is_new] = best.emplace(page.first, page.rank);
+      if (!is_new) known->second = std::min(known->second, page.rank);
+    }
+  }
+  std::vector<std::pair<int64_t, int64_t>> order;  // rank, first position
+  for (const auto& [first, rank] : best) order.emplace_back(rank, first);
+  std::sort(order.begin(), order.end());
+  const auto room = static_cast<size_t>(options_.pool / memory::kPageTokens / kSharedDivisor);
+  if (order.size() > room) order.resize(room);
+  std::vector<int64_t> pages;
+  for (const auto& [rank, first] : order) pages.push_back(first);
+  std::sort(pages.begin(), pages.end());
+  return pages;
 }
 
 int64_t SparsePolicy::n_left_blocks(const Layer& layer) const {
@@ -216,20 +258,28 @@ void SparsePolicy::update_retention(Layer& layer, const retriever::IndexRows* ro
                      rows->head_weights.data());
     return;
   }
-  const int64_t n_heads = layer.indexer->n_heads(), limit = position_ + n_call_;
-  std::vector<float> scores(static_cast<size_t>(pool.n_pages()));
-  for (int64_t probe = 0; probe < layer.probes.size(); ++probe) {
-    kernels::page_max_scores(
-        index_pool(pool),
-        {.codes = layer.probes.codes() + probe * n_heads * layer.indexer->head_dim(),
-         .scale = layer.probes.scales() + probe * n_heads,
-         .weight = layer.probes.weights() + probe * n_heads,
-         .limit = &limit,
-         .n = 1,
-         .n_heads = static_cast<int32_t>(n_heads)},
-        scores.data());
-    for (const int64_t page : pages)
-      pool.set_probe_score(page, probe, scores[static_cast<size_t>(page)]);
+  score_new_pages(layer, pages);
+}
+
+// The best score of every page's tokens for each probe.
+void SparsePolicy::score_new_pages(Layer& layer, const std::vector<int64_t>& pages) const {
+  memory::TokenPool& pool = *layer.pool;
+  const auto n_probes = static_cast<size_t>(layer.probes.size());
+  const std::vector<int64_t> limits(n_probes, position_ + n_call_);
+  const kernels::IndexQueries probes{.codes = layer.probes.codes(),
+                                     .scale = layer.probes.scales(),
+                                     .weight = layer.probes.weights(),
+                                     .limit = limits.data(),
+                                     .n = layer.probes.size(),
+                                     .n_heads = static_cast<int32_t>(layer.indexer->n_heads())};
+  std::vector<float> scores(n_probes * kernels::kPageTokens);
+  for (const int64_t page : pages) {
+    kernels::index_scores(kernels::pages_of(index_pool(pool), page, 1), probes, scores.data());
+    for (size_t probe = 0; probe < n_probes; ++probe) {
+      const auto first = scores.begin() + static_cast<std::ptrdiff_t>(probe * kernels::kPageTokens);
+      pool.set_probe_score(page, static_cast<int64_t>(probe),
+                           *std::max_element(first, first + kernels::kPageTokens));
+    }
   }
 }
 

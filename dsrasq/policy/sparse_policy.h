@@ -77,7 +77,10 @@ class SparsePolicy final : public Policy {
   void select(const LayerInput& input, Layer& layer, const retriever::IndexRows* rows);
   void run_attention(const LayerInput& input, const Layer& layer, const at::Tensor& q,
                      at::Tensor& out, std::vector<float>& mass) const;
+  /// First positions of the pages that all layers keep for the question, ascending.
+  std::vector<int64_t> shared_pages() const;
   void update_retention(Layer& layer, const retriever::IndexRows* rows);
+  void score_new_pages(Layer& layer, const std::vector<int64_t>& pages) const;
   float attention_scale(int64_t layer) const {
     return static_cast<float>(shape_.layers[static_cast<size_t>(layer)].scale);
   }
@@ -89,6 +92,7 @@ class SparsePolicy final : public Policy {
   int64_t max_distance_;
   std::vector<RopeTables> ropes_;
   std::vector<Layer> layers_;
+  std::vector<size_t> leaders_;  // the layers that recall most; empty where that is not known
   int64_t position_ = 0, n_call_ = 0;
 
   Selection selection_;

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <numeric>
+#include <set>
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/parallel.h"
@@ -173,7 +174,7 @@ TEST(SparsePolicy, AnyCutsAndThreadsGiveTheSameBits) {
     options.retention = retention;
     const auto outputs = [&](int threads, const std::vector<int64_t>& cuts) {
       set_num_threads(threads);
-      SparsePolicy policy(options, shape, make_index_selector(2), &adapter);
+      SparsePolicy policy(options, shape, make_index_selector(options, adapter), &adapter);
       policy.set_probing(true);
       const at::Tensor start = run(policy, stream, 10, cuts);
       policy.set_probing(false);
@@ -312,6 +313,38 @@ TEST(SparsePolicy, AQuestionKeepsOldPagesButNotItsOwn) {
   EXPECT_GT(n_old, kLayers * 64) << "by recency alone nothing before 1,190 would be left";
 }
 
+// How many of the old tokens that the second layer keeps the first one keeps too, as a share.
+double shared_share(const retriever::Adapter& adapter, const Stream& stream) {
+  const AttentionShape shape = small_shape();
+  PolicyOptions options = small_options("dsrasq");
+  options.retention = "question";
+  options.pool = 512;
+  options.top_k = 1024;  // reads all that is stored
+  const auto policy = make_policy(options, shape, &adapter);
+  policy->set_probing(true);
+  run(*policy, stream, 20, {64});
+  policy->set_probing(false);
+  run(*policy, stream, 1979, {64});
+  policy->start_recording();
+  run(*policy, stream, 1, {1});
+  std::set<int64_t> old[kLayers];
+  for (const auto& token : policy->take_recording())
+    if (token.position < 1700) old[token.layer].insert(token.position);
+  int64_t n_shared = 0;
+  for (const int64_t position : old[1]) n_shared += old[0].contains(position) ? 1 : 0;
+  return static_cast<double>(n_shared) / static_cast<double>(old[1].size());
+}
+
+TEST(SparsePolicy, WhatALayerThatRecallsKeepsForAQuestionAllLayersKeep) {
+  const AttentionShape shape = small_shape();
+  retriever::Adapter adapter = small_adapter();
+  at::manual_seed(10);
+  const Stream stream(2000);
+  const double alone = shared_share(adapter, stream);
+  adapter.recall[0] = 0.5f;
+  EXPECT_GT(shared_share(adapter, stream), std::max(0.5, alone + 0.2));
+}
+
 TEST(SparsePolicy, TheOracleKeepsMoreAttentionThanRecencyAndRandom) {
   const AttentionShape shape = small_shape();
   at::manual_seed(5);
@@ -343,6 +376,36 @@ TEST(SparsePolicy, AgreesWithTheMaskedPolicyThatKeepsEverything) {
     // A tie or a rounding of a score may change a pick here and there.
     EXPECT_GT((difference < 1e-4).sum().item<int64_t>(), 396) << name;
     EXPECT_NEAR(policy->mean_retrieved(), masked.mean_retrieved(), 1e-9) << name;
+  }
+}
+
+TEST(SparsePolicy, ThresholdsAndBudgetsPickWhatTheMaskedPolicyPicks) {
+  const AttentionShape shape = small_shape();
+  retriever::Adapter adapter = small_adapter();
+  at::manual_seed(9);
+  for (auto& [layer, indexer] : adapter.indexers) {
+    indexer.head_bias.fill_(4);  // few scores of 0, which many tokens would share
+    indexer.local_bias.fill_(40);
+    adapter.thresholds[layer] = std::log(0.02f);
+    adapter.budgets[layer] = retriever::BudgetParameters::fresh(kEmbd);
+    adapter.budgets[layer].weight = at::randn_like(adapter.budgets[layer].weight);
+  }
+  const Stream stream(400);
+  for (const char* rule : {"threshold", "budget"}) {
+    PolicyOptions options = small_options("dsrasq");
+    options.retrieve = rule;
+    const auto policy = make_policy(options, shape, &adapter);
+    MaskedPolicy masked(options, shape, &adapter, at::kCPU);
+    const at::Tensor out = run(*policy, stream, 400, {64});
+    const at::Tensor difference = (out - run(masked, stream, 400, {50})).abs().amax({0, 2, 3});
+    EXPECT_GT((difference < 1e-4).sum().item<int64_t>(), 390) << rule;
+    EXPECT_NEAR(policy->mean_retrieved(), masked.mean_retrieved(), 0.02) << rule;
+    EXPECT_GT(policy->mean_retrieved(), 0.3) << rule;
+    EXPECT_LT(policy->mean_retrieved(), 10) << rule << ": something is left out";
+    const at::Tensor cut = run(*make_policy(options, shape, &adapter), stream, 400, {7, 1, 30});
+    EXPECT_EQ(std::memcmp(out.const_data_ptr<float>(), cut.const_data_ptr<float>(), out.nbytes()),
+              0)
+        << rule;
   }
 }
 

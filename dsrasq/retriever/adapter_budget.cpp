@@ -19,7 +19,7 @@ std::string tensor_name(int64_t layer, const char* name) {
 
 BudgetParameters BudgetParameters::fresh(int64_t n_embd) {
   return {.weight = at::zeros({kSizes, n_embd + kBudgetFeatures}),
-          .bias = at::tensor({-1.0f, -0.5f, 0.0f, 0.5f, 0.4f, -0.5f})};
+          .bias = at::tensor({-1.0f, -0.75f, -0.5f, -0.25f, 0.0f, 0.4f, 0.5f, 0.0f, -0.5f})};
 }
 
 BudgetByLayer read_budgets(const formats::SafetensorsFile& file, const std::set<int64_t>& layers,

@@ -16,9 +16,9 @@
 namespace dsrasq::retriever {
 
 /// How many tokens a query can be given.
-constexpr std::array<int64_t, 6> kBudgetSizes{0, 4, 16, 48, 128, 256};
-/// Beside a layer's input a head sees log shares: of what stays local, and of the best 1, 4, 16,
-/// 48, 128 and 256 candidates.
+constexpr std::array<int64_t, 9> kBudgetSizes{0, 2, 4, 8, 16, 32, 64, 128, 256};
+/// Beside a layer's input a head sees log shares: of what stays local, and of the best 1, 2, 4, 8,
+/// 16, 32, 64, 128 and 256 candidates.
 constexpr int64_t kBudgetFeatures = 1 + static_cast<int64_t>(kBudgetSizes.size());
 
 /// Of one layer: logits of the sizes are `weight [x / rms(x); features] + bias`.
@@ -31,7 +31,7 @@ struct BudgetParameters {
   void visit(Visit&& visit) {
     visit("weight", weight), visit("bias", bias);
   }
-  /// Blind to its input, with a slight preference for 48 tokens.
+  /// Blind to its input, with a slight preference for 64 tokens.
   static BudgetParameters fresh(int64_t n_embd);
 };
 

@@ -6,35 +6,19 @@
 #include <string>
 
 #include "dsrasq/core/file.h"
-#include "dsrasq/formats/test_folder.h"
-#include "dsrasq/retriever/adapter.h"
+#include "dsrasq/retriever/test_adapter.h"
 
 namespace dsrasq::retriever {
 namespace {
 
-constexpr int64_t kEmbd = 12;
-
-class AdapterBudgetTest : public FolderTest {
+class AdapterBudgetTest : public AdapterFileTest {
  protected:
   static Adapter sample() {
-    Adapter adapter;
-    adapter.base_fingerprint = "0123456789abcdef";
-    adapter.base_name = "tiny";
-    adapter.n_embd = kEmbd;
-    adapter.n_heads = 2;
-    adapter.head_dim = 8;
-    adapter.d_max = 6000;
-    adapter.record = "{}";
-    for (int64_t layer : {0, 3}) adapter.indexers[layer] = Adapter::random(kEmbd, 2, 8, 1);
+    Adapter adapter = with_indexers({0, 3});
     adapter.budgets[3] = BudgetParameters::fresh(kEmbd);
     adapter.budgets[3].weight = at::randn_like(adapter.budgets[3].weight);
     return adapter;
   }
-  std::string refusal(const Adapter& adapter) {
-    adapter.save(path());
-    return error_text([&] { Adapter::load(path()); }, ErrorCode::kBadInput);
-  }
-  std::filesystem::path path() const { return folder_ / "a.safetensors"; }
 };
 
 TEST_F(AdapterBudgetTest, RoundTripKeepsTheHeadsThatAreThere) {
@@ -50,17 +34,17 @@ TEST_F(AdapterBudgetTest, RoundTripKeepsTheHeadsThatAreThere) {
 
 TEST_F(AdapterBudgetTest, AFreshHeadPrefers48TokensWhateverItsInput) {
   const BudgetParameters fresh = BudgetParameters::fresh(kEmbd);
-  EXPECT_EQ(kBudgetSizes[static_cast<size_t>(fresh.bias.argmax().item<int64_t>())], 48);
+  EXPECT_EQ(kBudgetSizes[static_cast<size_t>(fresh.bias.argmax().item<int64_t>())], 64);
   EXPECT_EQ(fresh.weight.count_nonzero().item<int64_t>(), 0);
 }
 
 TEST_F(AdapterBudgetTest, OtherShapesAreRefusedByName) {
   Adapter adapter = sample();
   adapter.budgets[3].weight = at::zeros({6, kEmbd});
-  EXPECT_HAS(refusal(adapter), "retriever.3.budget.weight is [6, 12], want [6, 19]");
+  EXPECT_HAS(refusal(adapter), "retriever.3.budget.weight is [6, 12], want [9, 22]");
   adapter = sample();
   adapter.budgets[3].bias = at::zeros({1 << 16});
-  EXPECT_HAS(refusal(adapter), "retriever.3.budget.bias is [65536], want [6]");
+  EXPECT_HAS(refusal(adapter), "retriever.3.budget.bias is [65536], want [9]");
 }
 
 TEST_F(AdapterBudgetTest, AHeadWithoutItsPartnerOrWithoutNumbersIsRefused) {

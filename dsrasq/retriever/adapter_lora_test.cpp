@@ -6,35 +6,21 @@
 #include <limits>
 #include <string>
 
-#include "dsrasq/formats/test_folder.h"
-#include "dsrasq/retriever/adapter.h"
+#include "dsrasq/retriever/test_adapter.h"
 
 namespace dsrasq::retriever {
 namespace {
 
-constexpr int64_t kEmbd = 12, kRank = 3;
+constexpr int64_t kRank = 3;
 
-class AdapterLoraTest : public FolderTest {
+class AdapterLoraTest : public AdapterFileTest {
  protected:
   static Adapter sample() {
-    Adapter adapter;
-    adapter.base_fingerprint = "0123456789abcdef";
-    adapter.base_name = "tiny";
-    adapter.n_embd = kEmbd;
-    adapter.n_heads = 2;
-    adapter.head_dim = 8;
-    adapter.d_max = 6000;
-    adapter.record = "{}";
-    adapter.indexers[0] = Adapter::random(kEmbd, 2, 8, 1);
+    Adapter adapter = with_indexers({0});
     adapter.lora[0].q = {at::randn({kRank, kEmbd}), at::randn({16, kRank})};
     adapter.lora[2].down = {at::randn({kRank, 40}), at::randn({kEmbd, kRank})};
     return adapter;
   }
-  std::string refusal(const Adapter& adapter) {
-    adapter.save(path());
-    return error_text([&] { Adapter::load(path()); }, ErrorCode::kBadInput);
-  }
-  std::filesystem::path path() const { return folder_ / "a.safetensors"; }
 };
 
 TEST_F(AdapterLoraTest, RoundTripKeepsWhatIsThereAndNothingElse) {

@@ -19,6 +19,7 @@ struct IndexRows {
   std::vector<float> query_scales;  ///< `[T, n_h]`
   std::vector<float> head_weights;  ///< `[T, n_h]`
   std::vector<float> keys;          ///< c_j `[T, d_i]`, normalised
+  std::vector<float> local;         ///< nu `[T]`: log of the mass that stays local
 };
 
 class Indexer {
@@ -33,7 +34,7 @@ class Indexer {
 
  private:
   int64_t n_heads_, head_dim_;
-  ops::Linear projection_;  // query heads, key and head weights as one matrix
+  ops::Linear projection_;  // query heads, key, head weights and nu as one matrix
   at::Tensor norm_weight_, norm_bias_;
 };
 

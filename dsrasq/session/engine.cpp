@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <ATen/Context.h>
+#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 
 #include <vector>
@@ -12,6 +13,8 @@
 #include "dsrasq/core/file.h"
 #include "dsrasq/core/hash.h"
 #include "dsrasq/core/parallel.h"
+#include "dsrasq/core/process.h"
+#include "dsrasq/policy/baselines.h"
 
 namespace dsrasq::session {
 namespace {
@@ -90,7 +93,8 @@ Engine::Engine(const EngineOptions& options) : options_(options) {
 
 const model::Transformer& Engine::model_for(const policy::PolicyOptions& options) const {
   const bool untouched =
-      options_.lora == "auto" && (options.name == "full" || options.name == "window");
+      options_.lora == "auto" &&
+      (options.name == "full" || options.name == "window" || policy::is_baseline(options.name));
   return adapted_ && !untouched ? *adapted_ : *model_;
 }
 
@@ -98,7 +102,25 @@ std::unique_ptr<policy::Policy> Engine::make_policy(const policy::PolicyOptions&
   DSRASQ_CHECK(options.name != "dsrasq" || adapter() != nullptr, kInvalidArgument, kWhere,
                "--policy dsrasq needs an adapter trained for ", options_.model, " (fingerprint ",
                fingerprint_, "); train one with `dsrasq train retriever` or choose another policy");
-  return policy::make_policy(options, model_->shape(), adapter(), model_->device());
+  policy::check_options(options);  // before the probe
+  const policy::RetrievalHeads* heads =
+      options.name == "razor" ? &retrieval_heads(model_for(options)) : nullptr;
+  return policy::make_policy(options, model_->shape(), adapter(), model_->device(), heads);
+}
+
+const policy::RetrievalHeads& Engine::retrieval_heads(const model::Transformer& model) const {
+  const std::lock_guard lock(probed_->mutex);
+  if (probed_->heads) return *probed_->heads;
+  policy::RetrievalProbe probe(model.shape(), model.device(), tokenizer_->vocab_size(),
+                               tokenizer_->bos());
+  const at::Tensor ids = at::tensor(probe.ids(), at::kInt).to(at::kLong);
+  for (int64_t done = 0; done < ids.size(0);) {
+    check_interrupt();
+    const int64_t n = probe.policy().admit(ids.size(0) - done);
+    model.forward(ids.narrow(0, done, n), probe.policy());
+    done += n;
+  }
+  return probed_->heads.emplace(probe.heads());
 }
 
 }  // namespace dsrasq::session

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,7 +29,8 @@ struct EngineOptions {
     visit(model, "model", "a GGUF file or a Hugging Face folder");
     visit(adapter, "adapter", "an adapter file, none, or auto: found by the model's fingerprint");
     visit(lora, "lora",
-          "the adapter's changes to the weights: auto (not with full and window), always, never");
+          "the adapter's changes to the weights: auto (not with full, window and the baselines), "
+          "always, never");
     visit(device, "device", "cpu or cuda");
     visit(threads, "threads", "CPU threads; 0: all cores");
   }
@@ -47,7 +49,7 @@ class Engine {
   /// As it was pre-trained.
   const model::Transformer& model() const { return *model_; }
   /// With the adapter's low-rank additions, unless the policy is one that shows the untouched model
-  /// (`full`, `window`) or `--lora` says otherwise.
+  /// (`full`, `window`, the baselines) or `--lora` says otherwise.
   const model::Transformer& model_for(const policy::PolicyOptions& options) const;
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
   /// Null when there is none.
@@ -58,15 +60,25 @@ class Engine {
   const std::string& adapter_fingerprint() const { return adapter_fingerprint_; }
   const EngineOptions& options() const { return options_; }
 
+  /// The first of `razor` lets the model read a probe for its retrieval heads, which takes as long
+  /// as reading a text of its trained context (at most 10,001 tokens).
   std::unique_ptr<policy::Policy> make_policy(const policy::PolicyOptions& options) const;
 
  private:
+  /// Retrieval heads of the model that `razor` runs on, found when they are first asked for.
+  struct Probed {
+    std::mutex mutex;
+    std::optional<policy::RetrievalHeads> heads;
+  };
+  const policy::RetrievalHeads& retrieval_heads(const model::Transformer& model) const;
+
   EngineOptions options_;
   std::string fingerprint_, adapter_path_, adapter_fingerprint_;
   std::unique_ptr<model::Transformer> model_;
   std::optional<model::Transformer> adapted_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   std::optional<retriever::Adapter> adapter_;
+  std::unique_ptr<Probed> probed_ = std::make_unique<Probed>();
 };
 
 }  // namespace dsrasq::session

@@ -39,21 +39,6 @@ void check_finite(const Engine& engine, const at::Tensor& tensor) {
                  " computes ", value, ": its weights, or the session's memory, are damaged");
 }
 
-// Log-probabilities that `states` [T, E] give to `targets` [T].
-void append_scores(const Engine& engine, const at::Tensor& states, const at::Tensor& targets,
-                   std::vector<float>& scores) {
-  for (int64_t begin = 0; begin < states.size(0); begin += kLogitRows) {
-    const int64_t n = std::min(kLogitRows, states.size(0) - begin);
-    const at::Tensor logits = engine.model().logits(states.narrow(0, begin, n));
-    const at::Tensor target = targets.narrow(0, begin, n).to(logits.device()).unsqueeze(1);
-    const at::Tensor score =
-        (at::gather(logits, 1, target).squeeze(1) - at::logsumexp(logits, {1})).cpu();
-    check_finite(engine, score);
-    const auto values = values_of(score);
-    scores.insert(scores.end(), values.begin(), values.end());
-  }
-}
-
 bool same(const model::SamplingConfig& a, const model::SamplingConfig& b) {
   return a.temperature == b.temperature && a.top_k == b.top_k && a.top_p == b.top_p &&
          a.min_p == b.min_p && a.repeat_penalty == b.repeat_penalty &&
@@ -90,16 +75,10 @@ void Session::read(std::span<const int32_t> ids, const ReadProgress& progress) {
   read_blocks(ids, progress, [](int64_t, const at::Tensor&) {});
 }
 
-std::vector<float> Session::score(std::span<const int32_t> ids, const ReadProgress& progress) {
-  std::vector<float> scores;
-  if (ids.empty()) return scores;
-  const at::Tensor all = to_tensor(ids);
-  if (last_state_.defined()) append_scores(engine_, last_state_, all.narrow(0, 0, 1), scores);
-  read_blocks(ids, progress, [&](int64_t first, const at::Tensor& states) {
-    const int64_t n = std::min(states.size(0), all.size(0) - first - 1);
-    append_scores(engine_, states.narrow(0, 0, n), all.narrow(0, first + 1, n), scores);
-  });
-  return scores;
+at::Tensor Session::read_states(std::span<const int32_t> ids) {
+  std::vector<at::Tensor> parts;
+  read_blocks(ids, nullptr, [&](int64_t, const at::Tensor& states) { parts.push_back(states); });
+  return at::cat(parts);
 }
 
 at::Tensor Session::next_logits() const {
@@ -126,6 +105,7 @@ GenerateResult Session::generate(const GenerateOptions& options,
   };
 
   const Clock::time_point start = Clock::now();
+  prompt_ended();
   while (result.n_tokens < options.max_tokens && !stops.matched()) {
     if (interrupted()) {
       result.finish_reason = "interrupted";

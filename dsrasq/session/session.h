@@ -32,7 +32,8 @@ struct Source {
   int64_t n_tokens = 0;
 };
 
-/// Throws kInvalidArgument for `oracle`, which keeps every key of the sequence beside its memory.
+/// Throws kInvalidArgument for `oracle`, which keeps every key of the sequence beside its memory,
+/// and for the baselines.
 void check_can_be_saved(const policy::PolicyOptions& options);
 
 struct GenerateOptions {
@@ -59,9 +60,12 @@ class Session {
   /// Reads tokens. Ctrl-C stops between blocks with kInterrupted; what was read stays read. Here
   /// and below kBadInput where NaN or infinity comes out: damaged weights.
   void read(std::span<const int32_t> ids, const ReadProgress& progress = nullptr);
-  /// Reads tokens and returns the log-probability of each under the model, given all before it:
-  /// ids.size() - 1 values, or ids.size() when something was read before.
-  std::vector<float> score(std::span<const int32_t> ids, const ReadProgress& progress = nullptr);
+  /// Reads tokens and returns their final states `[T, E]`, on the model's device.
+  at::Tensor read_states(std::span<const int32_t> ids);
+  /// What was read so far is the prompt (Policy::prompt_ended): `generate` says so by itself;
+  /// called earlier, a policy chooses what to keep without having seen what comes after, as a
+  /// question.
+  void prompt_ended() { policy_->prompt_ended(); }
   /// Fp32 logits `[V]` for the next token. Throws kInvalidArgument before anything was read.
   at::Tensor next_logits() const;
   /// Generates from here; `on_text` gets whole UTF-8 characters as they come and may be null.

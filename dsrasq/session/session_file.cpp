@@ -9,6 +9,7 @@
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/formats/chunk_file.h"
+#include "dsrasq/policy/baselines.h"
 #include "dsrasq/session/session.h"
 
 namespace dsrasq::session {
@@ -142,6 +143,8 @@ void check_same(const formats::ChunkFile& in, const char* what, const std::strin
 void check_can_be_saved(const policy::PolicyOptions& options) {
   DSRASQ_CHECK(options.name != "oracle", kInvalidArgument, kWhere,
                "--policy oracle looks at all keys of the sequence, which no session file holds");
+  DSRASQ_CHECK(!policy::is_baseline(options.name), kInvalidArgument, kWhere, "--policy ",
+               options.name, " is there to compare with; its sessions cannot be saved");
 }
 
 void Session::save(const std::filesystem::path& path) const {

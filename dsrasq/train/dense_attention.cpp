@@ -125,16 +125,21 @@ at::Tensor attend_densely(const DenseAttention& a, bool clamped) {
   return out;
 }
 
+at::Tensor row_logits(const DenseAttention& a, const SampledRows& rows) {
+  const RowBlock block{
+      .rows = rows.positions, .last_row = rows.last, .first = 0, .n = rows.last + 1};
+  return masked_logits(a, block, true, a.q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+}
+
 AttentionTarget far_attention(const DenseAttention& a, const SampledRows& rows, int64_t sinks,
                               int64_t window) {
   const int64_t last = rows.last;
-  const RowBlock block{.rows = rows.positions, .last_row = last, .first = 0, .n = last + 1};
-  AttentionTarget target{.rows = block.rows, .first = sinks, .window = window, .mass = {}};
-  const at::Tensor weights = masked_logits(a, block, true, at::kFloat).softmax(2).mean(0);
+  AttentionTarget target{.rows = rows.positions, .first = sinks, .window = window, .mass = {}};
+  const at::Tensor weights = row_logits(a, rows).softmax(2).mean(0);
   target.mass = weights.narrow(1, sinks, last - window + 1 - sinks).contiguous();
   const at::Tensor positions =
-      at::arange(sinks, last - window + 1, block.rows.options()).unsqueeze(0);
-  target.mass.masked_fill_(positions > (block.rows - window).unsqueeze(1), 0);
+      at::arange(sinks, last - window + 1, rows.positions.options()).unsqueeze(0);
+  target.mass.masked_fill_(positions > (rows.positions - window).unsqueeze(1), 0);
   return target;
 }
 

@@ -57,6 +57,10 @@ struct SampledRows {
   int64_t last = 0;      ///< the largest, known here so that nobody waits for the device
 };
 
+/// The (clamped) fp32 logits of the rows with tokens 0 to `rows.last` `[H, R, last + 1]`, -infinity
+/// where a row does not see the token.
+at::Tensor row_logits(const DenseAttention& attention, const SampledRows& rows);
+
 /// The mean over heads of the (clamped) attention of the rows to the tokens that are neither sinks
 /// nor in the window of each.
 AttentionTarget far_attention(const DenseAttention& attention, const SampledRows& rows,

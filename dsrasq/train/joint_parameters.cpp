@@ -125,6 +125,7 @@ void JointParameters::add_retriever(const retriever::Adapter* start, const Joint
   groups_.push_back({"threshold", ParameterBank(thresholds, device),
                      o.thresholds ? o.lr_threshold : 0, 0,
                      o.rl.trains_thresholds() ? o.lr_threshold : 0});
+  has_thresholds_ = o.thresholds || o.rl.trains_thresholds();
   for (size_t i = 0; i < retriever_layers_.size(); ++i) {
     StudentLayer& layer = layers_[static_cast<size_t>(retriever_layers_[i])];
     layer.indexer = &indexers_.at(retriever_layers_[i]);
@@ -220,6 +221,12 @@ void JointParameters::add_budgets(const retriever::Adapter* start, const JointTr
   groups_.push_back({kBaseline, ParameterBank(state, device)});
 }
 
+void JointParameters::set_thresholds(const std::map<int64_t, float>& thresholds) {
+  for (size_t i = 0; i < retriever_layers_.size(); ++i)
+    groups_[1].bank.leaf(i).detach().fill_(thresholds.at(retriever_layers_[i]));
+  has_thresholds_ = true;
+}
+
 int64_t JointParameters::count() const {
   int64_t count = 0;
   for (const ParameterGroup& group : groups_)
@@ -245,7 +252,7 @@ retriever::Adapter JointParameters::adapter() const {
   adapter.indexers = indexers_;
   adapter.lora = lora();
   for (size_t i = 0; i < retriever_layers_.size(); ++i)
-    if (groups_[1].learning_rate > 0 || groups_[1].rl_learning_rate > 0)
+    if (has_thresholds_)
       adapter.thresholds[retriever_layers_[i]] = groups_[1].bank.leaf(i).item<float>();
   adapter.budgets = budgets_;
   for (const auto& [layer, slots] : slots_) adapter.slots[layer] = slots.to_parameters();

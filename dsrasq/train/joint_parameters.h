@@ -58,6 +58,9 @@ class JointParameters {
   /// What a moving-average baseline keeps `[2]`; nothing without policy gradient.
   at::Tensor baseline_state() const { return groups_.back().bank.leaf(0).detach(); }
 
+  /// Instead of those that were trained, by layer; the adapter then has them.
+  void set_thresholds(const std::map<int64_t, float>& thresholds);
+
   int64_t index_heads() const { return n_heads_; }
   int64_t d_max() const { return d_max_; }
   /// What an adapter file holds of them; base model and record are left out.
@@ -74,6 +77,7 @@ class JointParameters {
   retriever::Adapter start_;
   int64_t n_heads_ = 4, head_dim_ = 32, d_max_ = 0;
   double lora_scale_ = 1;
+  bool has_thresholds_ = false;  // worth keeping
   std::vector<int64_t> retriever_layers_;
   std::vector<ParameterGroup> groups_;
   std::vector<StudentLayer> layers_;

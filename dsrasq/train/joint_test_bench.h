@@ -2,6 +2,7 @@
 
 // The tiny model with an adapter to start from, for tests of the joint training.
 
+#include <csignal>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "dsrasq/train/joint_trainer.h"
 #include "dsrasq/train/test_bench.h"
+#include "dsrasq/train/test_stopped_training.h"
 
 namespace dsrasq::train {
 
@@ -31,26 +33,13 @@ class JointBench : public TestBench {
     return {.train = input(), .adapter = &adapter_, .adapter_fingerprint = "start"};
   }
   JointTrainOptions options(const std::string& name) const {
-    JointTrainOptions options;
-    options.data = path("tokens");
-    options.output = path(name + ".safetensors");
-    options.run_dir = path(name + ".run");
-    options.steps = 24;
-    options.length = 64;
-    options.long_length = 128;
-    options.long_share = 0.3;
-    options.rows = 16;
-    options.warmup = 4;
-    options.window = 16;
-    options.sinks = 2;
+    auto options = short_run<JointTrainOptions>(name);
     options.block = 16;
     options.top_k = 4;
     options.lora_rank = 4;
     options.lora_alpha = 8;
     options.slots = 3;
-    options.eval_every = 0;
     options.eval_stretches = 2;
-    options.checkpoint_every = 8;
     return options;
   }
   /// Policy gradient alone, from the bench's adapter.
@@ -85,6 +74,32 @@ class JointBench : public TestBench {
 
  private:
   retriever::Adapter adapter_;
+};
+
+/// Joint trainings that end before their last step.
+class StoppedJointTraining : public StoppedTrainingTest {
+ protected:
+  virtual JointTrainOptions options(const JointBench& bench, const std::string& name) const {
+    return bench.options(name);
+  }
+  /// Ends this process with `signal` at step 10.
+  void train_until(int signal) {
+    std::filesystem::remove_all(folder_);
+    const JointBench bench(folder_);
+    train_joint(bench.joint_input(), options(bench, "stopped"), [&](const JointProgress& progress) {
+      if (progress.step == 10) std::raise(signal);
+    });
+  }
+  /// Goes on, compares with a run that was never stopped, and returns its result.
+  JointResult expect_goes_on_from(int64_t stopped_at) {
+    const JointBench bench(folder_);
+    const JointInput input = bench.joint_input();
+    const auto [resumed, unbroken] =
+        expect_same_result(options(bench, "stopped"), stopped_at, options(bench, "whole"),
+                           [&](const JointTrainOptions& o) { return train_joint(input, o); });
+    EXPECT_EQ(resumed.after.kl, unbroken.after.kl);
+    return resumed;
+  }
 };
 
 }  // namespace dsrasq::train

@@ -250,43 +250,11 @@ TEST_F(JointTrainerTest, PlansWithoutTraining) {
   EXPECT_FALSE(fs::exists(bench.options("a").run_dir));
 }
 
-// The bodies below run in a process of their own, which starts this test again: so the folder's
-// name must be the same there.
-class StoppedJointTrainerTest : public testing::Test {
- protected:
-  StoppedJointTrainerTest() {
-    GTEST_FLAG_SET(death_test_style, "threadsafe");
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / concat("dsrasq_joint_", info->name());
-  }
-  ~StoppedJointTrainerTest() override { fs::remove_all(folder_); }
-
-  void train_until(int signal) {
-    fs::remove_all(folder_);
-    const JointBench bench(folder_);
-    const JointInput input = bench.joint_input();
-    train_joint(input, bench.options("stopped"), [&](const JointProgress& progress) {
-      if (progress.step == 10) std::raise(signal);
-    });
-  }
-
-  fs::path folder_;
-};
+class StoppedJointTrainerTest : public StoppedJointTraining {};
 
 TEST_F(StoppedJointTrainerTest, GoesOnExactlyAfterBeingKilled) {
   EXPECT_EXIT(train_until(SIGKILL), testing::KilledBySignal(SIGKILL), "");
-  const JointBench bench(folder_);
-  const JointInput input = bench.joint_input();
-  const JointTrainOptions stopped = bench.options("stopped"), whole = bench.options("whole");
-  EXPECT_EQ(CheckpointFolder(stopped.run_dir).load()->step, 8);
-  const JointResult resumed = train_joint(input, stopped), unbroken = train_joint(input, whole);
-  EXPECT_EQ(resumed.steps, unbroken.steps);
-  EXPECT_EQ(resumed.loss, unbroken.loss);
-  EXPECT_EQ(resumed.after.kl, unbroken.after.kl);
-  const auto a = CheckpointFolder(stopped.run_dir).load(),
-             b = CheckpointFolder(whole.run_dir).load();
-  EXPECT_TRUE(a->parameters.equal(b->parameters));
-  EXPECT_TRUE(a->second.equal(b->second));
+  expect_goes_on_from(8);
 }
 
 }  // namespace

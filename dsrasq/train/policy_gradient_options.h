@@ -10,7 +10,10 @@ namespace dsrasq::train {
 struct PolicyGradientOptions {
   int64_t steps = 0;
   std::string policy = "budget";  ///< budget, race or bernoulli
+  std::string credit = "sampled";  ///< or expected
   int64_t samples = 4;
+  int64_t labels = 4;
+  int64_t threshold_stretches = 0;
   std::string baseline = "leave-one-out";  ///< or moving-average
   double baseline_decay = 0.95;
   std::string reward = "kl";  ///< or log-prob
@@ -32,7 +35,13 @@ struct PolicyGradientOptions {
     visit(policy, "rl-policy",
           "what is random in them: budget (how many tokens), race (which, one after the other) or "
           "bernoulli (each by itself)");
-    visit(samples, "rl-samples", "random readings of each stretch");
+    visit(credit, "rl-credit",
+          "how choices are judged: sampled (by what random readings got) or expected (of a budget "
+          "every size at once, by a backward pass through full attention)");
+    visit(samples, "rl-samples", "sampled: random readings of each stretch");
+    visit(labels, "rl-labels", "expected: backward passes for each stretch");
+    visit(threshold_stretches, "fit-thresholds",
+          "stretches from which, at the end, a threshold for every layer is computed too; 0: none");
     visit(baseline, "rl-baseline",
           "what a reward is compared with: leave-one-out (the other readings) or moving-average");
     visit(baseline_decay, "rl-baseline-decay", "of the moving average, by step");

@@ -9,14 +9,16 @@
 #include <cstdio>
 
 #include "dsrasq/core/error.h"
+#include "dsrasq/model/token_score.h"
+#include "dsrasq/retriever/budget_head.h"
 #include "dsrasq/train/retriever_run.h"
-#include "dsrasq/train/token_score.h"
 
 namespace dsrasq::train {
 namespace {
 
 constexpr const char* kWhere = "train.policy_gradient";
-constexpr uint64_t kRolloutStream = 910000, kThresholdStream = 5;
+constexpr uint64_t kRolloutStream = 910000, kThresholdStream = 5, kFitStream = 6;
+constexpr int64_t kFitStep = int64_t{1} << 40;  // of stretches that no training step reads
 constexpr double kLeastThreshold = -30;
 constexpr int kThresholdSteps = 12;  // of a bisection, down to 0.007 in log p
 
@@ -38,6 +40,13 @@ void check_policy_gradient_options(const PolicyGradientOptions& o) {
   want(leaves_out || o.baseline == "moving-average",
        "--rl-baseline has to be leave-one-out or moving-average");
   want(o.reward == "kl" || o.reward == "log-prob", "--rl-reward has to be kl or log-prob");
+  want(o.credit == "sampled" || o.credit == "expected",
+       "--rl-credit has to be sampled or expected");
+  want(o.credit == "sampled" || o.policy == "budget",
+       "--rl-credit expected is for --rl-policy budget");
+  want(o.labels >= 1 && o.labels <= 64, "--rl-labels has to be from 1 to 64");
+  want(o.threshold_stretches >= 0 && o.threshold_stretches <= 10000,
+       "--fit-thresholds has to be from 0 to 10000");
   want(o.samples >= (leaves_out ? 2 : 1) && o.samples <= 64,
        "--rl-samples has to be from 1 to 64, with leave-one-out at least 2");
   want(o.baseline_decay >= 0 && o.baseline_decay < 1,
@@ -58,7 +67,8 @@ PolicyGradientRun::PolicyGradientRun(JointRun& run, const JointInput& input,
       input_(input),
       options_(options),
       sampler_(sampler),
-      kind_(kind_of(options.rl.policy)) {}
+      kind_(kind_of(options.rl.policy)),
+      credit_(run, input, options_) {}
 
 std::unique_ptr<SelectionRollout> PolicyGradientRun::rollout(bool samples, uint64_t seed) {
   const PolicyGradientOptions& rl = options_.rl;
@@ -140,7 +150,57 @@ at::Tensor PolicyGradientRun::backward(const Rollouts& rollouts, const RolloutRo
   return sums;
 }
 
+void PolicyGradientRun::learn_sizes(int64_t layer, const LayerCosts& costs, at::Tensor& sums) {
+  const auto n_layers = static_cast<double>(run_.parameters().budgets().size());
+  const at::Tensor all_sizes = BudgetPolicy::all_sizes(costs.n_seen).unsqueeze(0);
+  const at::Tensor sizes = all_sizes.minimum(costs.n_seen.unsqueeze(1));  // [R, n_sizes]
+  const at::Tensor cost = costs.costs.mean(0).gather(1, sizes);
+  const at::AutoGradMode with_gradients(true);
+  const at::Tensor logits =
+      retriever::budget_logits(run_.parameters().budgets().at(layer), costs.x,
+                               retriever::budget_features(costs.log_share, costs.local));
+  const at::Tensor p = logits.softmax(1);
+  const at::Tensor expected_cost = (p * cost).sum(1), size = (p * sizes).sum(1).mean();
+  const at::Tensor entropy = BudgetPolicy::entropy(logits).mean();
+  const at::Tensor loss = expected_cost.mean() + size * (run_.token_cost() / n_layers) -
+                          entropy * (options_.rl.entropy / n_layers);
+  (loss / static_cast<double>(options_.batch)).backward();
+  const at::NoGradGuard no_grad;
+  const at::Tensor spread = (p * (cost - expected_cost.unsqueeze(1)).abs()).sum(1).mean();
+  const at::Tensor greedy = sizes.gather(1, logits.argmax(1, true)).to(p.scalar_type()).mean();
+  sums.add_(at::stack({loss, expected_cost.mean(), spread / n_layers, greedy / n_layers,
+                       size / n_layers, entropy / n_layers})
+                .detach());
+}
+
+// The policy gradient without its noise: for a head that chooses among nine sizes the expectation
+// over its choice is a sum, and what each size would have cost is known (train/size_cost.h).
+at::Tensor PolicyGradientRun::learn_expected(int64_t step, int64_t index) {
+  CounterRng rng(options_.seed, static_cast<uint64_t>(step),
+                 kRolloutStream + static_cast<uint64_t>(index));
+  const Stretch stretch = sampler_.training(step, index);
+  at::Tensor sums = at::zeros({6}, at::TensorOptions(input_.train.model.device()));
+  const at::Tensor nll = credit_.read(stretch, rng, [&](int64_t layer, const LayerCosts& costs) {
+    learn_sizes(layer, costs, sums);
+  });
+  const auto length = static_cast<double>(stretch.ids.size());
+  run_.count_tokens(static_cast<int64_t>(stretch.ids.size()));
+  // Rows without candidates cost nothing and read nothing.
+  const double share = (length - static_cast<double>(first_row())) / length;
+  std::vector<at::Tensor> metrics(kGradientMetrics);
+  metrics[kGradientLoss] = sums[0];
+  metrics[kGradientKl] = sums[1] * share;
+  metrics[kGradientNll] = nll.to(at::kFloat);
+  metrics[kGradientReward] = -sums[1];
+  metrics[kGradientAdvantage] = sums[2];
+  metrics[kGradientPicked] = sums[3] * share;
+  metrics[kGradientExpected] = sums[4];
+  metrics[kGradientEntropy] = sums[5];
+  return at::stack(metrics);
+}
+
 at::Tensor PolicyGradientRun::learn(int64_t step, int64_t index) {
+  if (options_.rl.credit == "expected") return learn_expected(step, index);
   const at::NoGradGuard no_grad;
   CounterRng rng(options_.seed, static_cast<uint64_t>(step),
                  kRolloutStream + static_cast<uint64_t>(index));
@@ -154,7 +214,8 @@ at::Tensor PolicyGradientRun::learn(int64_t step, int64_t index) {
     rollouts.push_back(rollout(true, rng.next()));
     StudentPolicy policy = student(*rollouts.back());
     const at::Tensor states = adapted.forward(reading.ids, policy);
-    const TokenScores scores = token_scores(model, states, reading.states, reading.ids);
+    const model::TokenScores scores =
+        model::token_scores(model, states, reading.states, reading.ids);
     kl.push_back(scores.kl);
     log_probability.push_back(scores.log_probability);
     rewards.push_back(options_.rl.reward == "kl" ? -scores.kl : scores.log_probability);
@@ -214,6 +275,27 @@ StudentPolicy PolicyGradientRun::thresholded_student(double log_threshold) {
   return run_.student(rules, nullptr);
 }
 
+StudentPolicy PolicyGradientRun::layered_student(const std::map<int64_t, float>& log_thresholds) {
+  StudentRules rules = run_.rules();
+  rules.counts_expected = false;
+  rules.pick = [this, &log_thresholds](const PoolScores& pool) {
+    PoolScores other = pool;
+    other.threshold = at::full({1}, log_thresholds.at(layer_), pool.scores.options());
+    return greedy_pick(other, retriever::kBudgetSizes.back(), true);
+  };
+  return run_.student(rules, [this](int64_t layer, const at::Tensor&) { layer_ = layer; });
+}
+
+ThresholdFit PolicyGradientRun::fit_thresholds() {
+  ThresholdFit fit;
+  for (int64_t i = 0; i < options_.rl.threshold_stretches; ++i) {
+    CounterRng rng(options_.seed, static_cast<uint64_t>(i), kFitStream);
+    credit_.read(sampler_.training(kFitStep + i, 0), rng,
+                 [&](int64_t layer, const LayerCosts& costs) { fit.add(layer, costs); });
+  }
+  return fit;
+}
+
 // Found on one held-out stretch.
 double PolicyGradientRun::matching_threshold(double mean_picked) {
   const model::Transformer adapted = input_.train.model.adapted(run_.parameters().lora());
@@ -231,7 +313,15 @@ double PolicyGradientRun::matching_threshold(double mean_picked) {
 
 std::vector<RuleScore> PolicyGradientRun::compare() {
   const at::NoGradGuard no_grad;
-  if (options_.eval_stretches == 0) return {};
+  if (options_.eval_stretches == 0) {
+    if (options_.rl.threshold_stretches > 0) {
+      const auto n_layers =
+          static_cast<double>(retriever_layers(input_.train.model.shape()).size());
+      const double price = run_.token_cost() / n_layers;
+      run_.parameters().set_thresholds(fit_thresholds().fitted(price).thresholds);
+    }
+    return {};
+  }
   const JointScore own = score();
   const int64_t size = fixed_size(own.picked);
   const double threshold = matching_threshold(own.picked);
@@ -244,7 +334,16 @@ std::vector<RuleScore> PolicyGradientRun::compare() {
   const JointScore by_threshold = run_.score([&] { return thresholded_student(threshold); });
   char name[64];
   std::snprintf(name, sizeof name, "p > %.3g", std::exp(threshold));
-  return {{options_.rl.policy, own}, {concat("best ", size), fixed}, {name, by_threshold}};
+  std::vector<RuleScore> rules{
+      {options_.rl.policy, own}, {concat("best ", size), fixed}, {name, by_threshold}};
+  if (options_.rl.threshold_stretches == 0) return rules;
+  const double share =
+      static_cast<double>(options_.length - first_row()) / static_cast<double>(options_.length);
+  const auto fitted = fit_thresholds().fitted_to(own.picked / share);
+  run_.parameters().set_thresholds(fitted.thresholds);
+  rules.push_back(
+      {"p > one share a layer", run_.score([&] { return layered_student(fitted.thresholds); })});
+  return rules;
 }
 
 }  // namespace dsrasq::train

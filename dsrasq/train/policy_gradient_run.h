@@ -6,22 +6,25 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "dsrasq/train/joint_run.h"
 #include "dsrasq/train/selection_rollout.h"
+#include "dsrasq/train/size_credit.h"
+#include "dsrasq/train/threshold_fit.h"
 
 namespace dsrasq::train {
 
 /// Of a step, in this order in a tensor on the device; means over readings.
 enum PolicyGradientMetric : int64_t {
   kGradientLoss,       ///< its gradient is minus the policy gradient
-  kGradientKl,         ///< to the teacher, mean over tokens
+  kGradientKl,         ///< to the teacher, mean over tokens; of expected credit a prediction
   kGradientNll,        ///< of the text
   kGradientReward,     ///< mean over tokens with candidates
-  kGradientAdvantage,  ///< mean size
+  kGradientAdvantage,  ///< mean size; of expected credit that of the sizes' costs
   kGradientPicked,     ///< |S|, mean over queries and layers
   kGradientExpected,   ///< E|S|, mean over queries with candidates and layers
   kGradientEntropy,    ///< of a choice; of a race, what was drawn says about it
@@ -48,7 +51,8 @@ class PolicyGradientRun {
   at::Tensor accumulate(int64_t step);
   /// Greedy choices on held-out text.
   JointScore score();
-  /// The same beside a fixed number of tokens and a threshold on p, both with the same mean |S|.
+  /// The same beside a fixed number of tokens and a threshold on p, both with the same mean |S|;
+  /// where asked for also thresholds by layer, which the parameters then keep.
   std::vector<RuleScore> compare();
 
  private:
@@ -56,7 +60,12 @@ class PolicyGradientRun {
   std::unique_ptr<SelectionRollout> rollout(bool samples, uint64_t seed);
   StudentPolicy student(SelectionRollout& rollout);
   StudentPolicy thresholded_student(double log_threshold);
+  StudentPolicy layered_student(const std::map<int64_t, float>& log_thresholds);
   at::Tensor learn(int64_t step, int64_t index);
+  at::Tensor learn_expected(int64_t step, int64_t index);
+  /// Adds what a layer's costs say about its head; see learn_expected for the sums `[6]`.
+  void learn_sizes(int64_t layer, const LayerCosts& costs, at::Tensor& sums);
+  ThresholdFit fit_thresholds();
   at::Tensor advantages(const at::Tensor& rewards);
   /// Backward passes of all layers of all readings; loss, E|S| and entropy `[3]`.
   at::Tensor backward(const Rollouts& rollouts, const RolloutRows& rows,
@@ -71,6 +80,8 @@ class PolicyGradientRun {
   JointTrainOptions options_;
   const StretchSampler& sampler_;
   SelectionKind kind_;
+  SizeCredit credit_;
+  int64_t layer_ = -1;  // that a layered student attends in
 };
 
 }  // namespace dsrasq::train

@@ -12,7 +12,6 @@
 
 #include "dsrasq/formats/test_folder.h"
 #include "dsrasq/train/joint_test_bench.h"
-#include "dsrasq/train/training_checkpoint.h"
 
 namespace dsrasq::train {
 namespace {
@@ -63,7 +62,8 @@ TEST_F(PolicyGradientRunTest, RewardsAloneGrowTheBudgetWhereTokensHelp) {
   retriever::Adapter start = *bench.joint_input().adapter;
   for (const int64_t layer : {0, 1}) {
     start.budgets[layer] = retriever::BudgetParameters::fresh(32);
-    start.budgets[layer].bias = at::tensor({0.5f, 0.0f, 0.0f, 0.0f, -3.0f, -3.0f});
+    start.budgets[layer].bias =
+        at::tensor({0.5f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, -3.0f, -3.0f});
   }
   JointInput input = bench.joint_input();
   input.adapter = &start;
@@ -165,18 +165,9 @@ TEST_F(PolicyGradientRunTest, PlansWithoutTraining) {
   EXPECT_FALSE(fs::exists(options.run_dir));
 }
 
-// The bodies below run in a process of their own, which starts this test again: so the folder's
-// name must be the same there.
-class StoppedPolicyGradientTest : public testing::Test {
+class StoppedPolicyGradientTest : public StoppedJointTraining {
  protected:
-  StoppedPolicyGradientTest() {
-    GTEST_FLAG_SET(death_test_style, "threadsafe");
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / concat("dsrasq_gradient_", info->name());
-  }
-  ~StoppedPolicyGradientTest() override { fs::remove_all(folder_); }
-
-  static JointTrainOptions options(const JointBench& bench, const std::string& name) {
+  JointTrainOptions options(const JointBench& bench, const std::string& name) const override {
     JointTrainOptions options = bench.gradient_options(name);
     options.steps = 4;
     options.rl.steps = 18;
@@ -184,32 +175,11 @@ class StoppedPolicyGradientTest : public testing::Test {
     options.checkpoint_every = 9;
     return options;
   }
-  void train_until(int signal) {
-    fs::remove_all(folder_);
-    const JointBench bench(folder_);
-    const JointInput input = bench.joint_input();
-    train_joint(input, options(bench, "stopped"), [&](const JointProgress& progress) {
-      if (progress.step == 10) std::raise(signal);
-    });
-  }
-
-  fs::path folder_;
 };
 
 TEST_F(StoppedPolicyGradientTest, GoesOnExactlyAfterBeingKilled) {
   EXPECT_EXIT(train_until(SIGKILL), testing::KilledBySignal(SIGKILL), "");
-  const JointBench bench(folder_);
-  const JointInput input = bench.joint_input();
-  const JointTrainOptions stopped = options(bench, "stopped"), whole = options(bench, "whole");
-  EXPECT_EQ(CheckpointFolder(stopped.run_dir).load()->step, 9);
-  const JointResult resumed = train_joint(input, stopped), unbroken = train_joint(input, whole);
-  EXPECT_EQ(resumed.steps, 22);
-  EXPECT_EQ(resumed.loss, unbroken.loss);
-  EXPECT_EQ(resumed.after.kl, unbroken.after.kl);
-  const auto a = CheckpointFolder(stopped.run_dir).load(),
-             b = CheckpointFolder(whole.run_dir).load();
-  EXPECT_TRUE(a->parameters.equal(b->parameters));
-  EXPECT_TRUE(a->second.equal(b->second));
+  EXPECT_EQ(expect_goes_on_from(9).steps, 22);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dsrasq/formats/test_folder.h"
+#include "dsrasq/retriever/budget_head.h"
 #include "dsrasq/train/adam.h"
 #include "dsrasq/train/selection_policy.h"
 
@@ -280,7 +281,7 @@ TEST(PolicyGradient, BudgetLearnsHowManyTokensEachQueryNeeds) {
   constexpr int64_t kSamples = 4;
   for (int step = 0; step < 300; ++step) {
     const at::Tensor leaf = head.weight.detach().requires_grad_(true);
-    const at::Tensor logits = BudgetPolicy::logits({leaf, head.bias}, x, features);
+    const at::Tensor logits = retriever::budget_logits({leaf, head.bias}, x, features);
     const at::Tensor rows = logits.repeat({kSamples, 1});
     const at::Tensor choice = BudgetPolicy::sample(rows, generator);
     const at::Tensor enough = BudgetPolicy::sizes(choice).view({kSamples, 2}) >= needed;
@@ -292,7 +293,7 @@ TEST(PolicyGradient, BudgetLearnsHowManyTokensEachQueryNeeds) {
         .backward();
     adam_step(head.weight, leaf.grad(), row_norms(leaf.grad()), 0.1, {.clip = 0}, adam);
   }
-  const at::Tensor best = BudgetPolicy::logits(head, x, features).argmax(1);
+  const at::Tensor best = retriever::budget_logits(head, x, features).argmax(1);
   EXPECT_TRUE(BudgetPolicy::sizes(best).equal(needed)) << best;
 }
 

@@ -4,38 +4,24 @@
 #include <ATen/TensorOperators.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "dsrasq/core/error.h"
-#include "dsrasq/core/log.h"
-#include "dsrasq/core/process.h"
 #include "dsrasq/train/adam.h"
-#include "dsrasq/train/event_log.h"
 #include "dsrasq/train/recall_share.h"
 #include "dsrasq/train/retriever_run.h"
-#include "dsrasq/train/training_checkpoint.h"
+#include "dsrasq/train/training_loop.h"
 
 namespace dsrasq::train {
 namespace {
 
-namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
-
 constexpr const char* kWhere = "train.retriever";
-constexpr int64_t kReportEvery = 10;
-constexpr double kLossDecay = 0.98;
 // Steps that pay for first-time costs, left out when the speed is measured, and the part of the
 // budget that evaluations and checkpoints leave.
 constexpr int64_t kSlowSteps = 5;
 constexpr double kBudgetForSteps = 0.93;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 void check_options(const TrainInput& input, const RetrieverTrainOptions& o) {
   const auto want = [](bool ok, const char* what) {
@@ -48,10 +34,6 @@ void check_options(const TrainInput& input, const RetrieverTrainOptions& o) {
        "--index-heads or --index-dim is out of range");
   want(!retriever_layers(input.model.shape()).empty(),
        "every layer of this model has a sliding window: there is nothing to retrieve");
-}
-
-std::string identity(const TrainInput& input, const TokenCache& cache) {
-  return concat(input.fingerprint, "/", cache.vocabulary(), "/", cache.source());
 }
 
 // The adapter that a run starts from, if any.
@@ -74,90 +56,77 @@ std::optional<retriever::Adapter> initial_adapter(const TrainInput& input,
   return adapter;
 }
 
-// Runs the steps, from wherever the last checkpoint left them.
-class Trainer {
+class Trainer final : private TrainingLoop {
  public:
   using Progress = std::function<void(const TrainProgress&)>;
 
   Trainer(const TrainInput& input, const RetrieverTrainOptions& options, const TokenCache& cache,
-          const Progress& progress)
-      : input_(input),
+          std::optional<retriever::Adapter> init, const Progress& progress)
+      : TrainingLoop(input, options, run_options(options), cache, kBudgetForSteps),
+        input_(input),
         options_(options),
         progress_(progress),
-        cache_(cache),
-        init_(initial_adapter(input, options)),
+        init_(std::move(init)),
         sampler_(cache, input.encode, stretch_options(input, options)),
         run_(input, options, sampler_),
-        adam_(run_.parameters().matrix()),
-        checkpoints_(run_folder(options)),
-        log_(run_folder(options)) {
-    if (!options.resume || !resume()) start_from_adapter();
+        adam_(run_.parameters().matrix()) {
+    if (const auto stored = start())
+      go_on_from(*stored);
+    else
+      start_from_adapter();
   }
 
   TrainResult run();
 
  private:
-  bool resume();
+  void step(int64_t number) override;
+  void report() override { report(nullptr); }
+  void evaluate() override;
+  TrainingState state() const override;
+  std::optional<double> measured_step_seconds() override;
+  void go_on_from(const TrainingState& stored);
   void start_from_adapter();
-  TrainingState state() const;
-  void save_checkpoint();
-  void stop_if_asked();
-  void step();
-  void check_finite(const at::Tensor& losses, const at::Tensor& norms) const;
-  void fix_steps_by_budget();
-  void evaluate();
+  void check_finite(int64_t step, const at::Tensor& losses, const at::Tensor& norms) const;
   void report(const RetrieverScore* score);
   std::map<int64_t, float> measured_recall() const;
-  void write_adapter() const;
-  std::string record() const;
-  double seconds() const { return seconds_before_ + seconds_since(start_); }
+  retriever::Adapter adapter() const;
+  nlohmann::json record() const;
+  double rate(int64_t step) const {
+    return learning_rate(step, steps(), options_.warmup, options_.learning_rate);
+  }
   double tokens_per_s() const {
     return static_cast<double>(run_.tokens_read()) / std::max(1e-9, step_seconds_);
   }
 
   const TrainInput& input_;
-  RetrieverTrainOptions options_;
+  const RetrieverTrainOptions& options_;
   const Progress& progress_;
-  const TokenCache& cache_;
   std::optional<retriever::Adapter> init_;
   StretchSampler sampler_;
   RetrieverRun run_;
   AdamState adam_;
-  CheckpointFolder checkpoints_;
-  EventLog log_;
-  Clock::time_point start_ = Clock::now(), last_checkpoint_ = Clock::now();
-  double seconds_before_ = 0, step_seconds_ = 0, slow_seconds_ = 0;
-  int64_t step_ = 0, first_step_ = 0, saved_step_ = -1;
+  double step_seconds_ = 0, slow_seconds_ = 0;
   double loss_ = 0;
   at::Tensor losses_;  // of the last step's layers, on the CPU
   RetrieverScore score_;
 };
 
 TrainingState Trainer::state() const {
-  return {.step = step_,
-          .steps = options_.steps,
-          .seconds = seconds(),
-          .loss = loss_,
-          .identity = identity(input_, cache_),
-          .options = run_options(options_),
-          .parameters = run_.parameters().matrix(),
-          .first = adam_.first,
-          .second = adam_.second};
+  TrainingState state = common_state();
+  state.loss = loss_;
+  state.identity = concat(input_.fingerprint, "/", cache().vocabulary(), "/", cache().source());
+  state.parameters = run_.parameters().matrix();
+  state.first = adam_.first;
+  state.second = adam_.second;
+  return state;
 }
 
-bool Trainer::resume() {
-  const auto stored = checkpoints_.load();
-  if (!stored) return false;
-  check_same_run(*stored, state(), checkpoints_.path());
-  run_.parameters().matrix().copy_(stored->parameters);
-  adam_.first.copy_(stored->first);
-  adam_.second.copy_(stored->second);
-  adam_.steps = step_ = first_step_ = saved_step_ = stored->step;
-  options_.steps = stored->steps;
-  seconds_before_ = stored->seconds;
-  loss_ = stored->loss;
-  log(LogLevel::kInfo, concat("goes on from step ", step_, " of ", options_.steps));
-  return true;
+void Trainer::go_on_from(const TrainingState& stored) {
+  run_.parameters().matrix().copy_(stored.parameters);
+  adam_.first.copy_(stored.first);
+  adam_.second.copy_(stored.second);
+  adam_.steps = stored.step;
+  loss_ = stored.loss;
 }
 
 void Trainer::start_from_adapter() {
@@ -167,114 +136,81 @@ void Trainer::start_from_adapter() {
     run_.set_indexer(static_cast<int64_t>(i), init_->indexers.at(layers[i]));
 }
 
-void Trainer::save_checkpoint() {
-  if (saved_step_ == step_) return;
-  checkpoints_.save(state());
-  saved_step_ = step_;
-  last_checkpoint_ = Clock::now();
-}
-
-void Trainer::stop_if_asked() {
-  if (!interrupted()) return;
-  save_checkpoint();
-  log(LogLevel::kInfo, concat("stopped at step ", step_, "; the same command goes on from there"));
-  check_interrupt();
-}
-
-void Trainer::check_finite(const at::Tensor& losses, const at::Tensor& norms) const {
+void Trainer::check_finite(int64_t step, const at::Tensor& losses, const at::Tensor& norms) const {
   const float* loss = losses.const_data_ptr<float>();
   const float* norm = norms.const_data_ptr<float>();
   for (int64_t i = 0; i < losses.size(0); ++i)
-    DSRASQ_CHECK(std::isfinite(loss[i]) && std::isfinite(norm[i]), kStopped, kWhere, "step ", step_,
+    DSRASQ_CHECK(std::isfinite(loss[i]) && std::isfinite(norm[i]), kStopped, kWhere, "step ", step,
                  ", layer ", run_.parameters().layers()[static_cast<size_t>(i)], ": the loss is ",
-                 loss[i], " and the gradient's norm ", norm[i], "; the last checkpoint in ",
-                 checkpoints_.path().string(), " is of step ", std::max<int64_t>(0, saved_step_));
+                 loss[i], " and the gradient's norm ", norm[i], "; ", last_checkpoint());
 }
 
-void Trainer::step() {
+void Trainer::step(int64_t number) {
   const Clock::time_point start = Clock::now();
-  const at::Tensor losses = run_.accumulate(step_);
+  const at::Tensor losses = run_.accumulate(number);
   const at::Tensor norms = row_norms(run_.gradient());
   // The one wait for the device in a step.
   const at::Tensor host = at::stack({losses, norms}).to(at::kCPU);
   losses_ = host[0].contiguous();
-  check_finite(losses_, host[1].contiguous());
-  adam_step(run_.parameters().matrix(), run_.gradient(), norms,
-            learning_rate(step_, options_.steps, options_.warmup, options_.learning_rate),
+  check_finite(number, losses_, host[1].contiguous());
+  adam_step(run_.parameters().matrix(), run_.gradient(), norms, rate(number),
             {.clip = options_.clip}, adam_);
   const double loss = losses_.mean().item<double>();
-  loss_ = step_ == 0 ? loss : kLossDecay * loss_ + (1 - kLossDecay) * loss;
-  ++step_;
+  loss_ = number == 0 ? loss : kLossDecay * loss_ + (1 - kLossDecay) * loss;
   step_seconds_ += seconds_since(start);
-  if (step_ - first_step_ == kSlowSteps) slow_seconds_ = step_seconds_;
+  if (number + 1 - first_step() == kSlowSteps) slow_seconds_ = step_seconds_;
 }
 
-// Until the warm-up ends, the learning rate does not depend on the number of steps.
-void Trainer::fix_steps_by_budget() {
-  if (options_.time_budget <= 0 || step_ != options_.warmup) return;
-  const int64_t measured = step_ - first_step_ - kSlowSteps;
-  if (measured < 1) return;
-  const double each = (step_seconds_ - slow_seconds_) / static_cast<double>(measured);
-  const double left = (options_.time_budget - seconds()) * kBudgetForSteps;
-  options_.steps = step_ + std::max<int64_t>(1, static_cast<int64_t>(left / each));
-  log(LogLevel::kInfo, concat(options_.steps, " steps fit into ", options_.time_budget, " s"));
+std::optional<double> Trainer::measured_step_seconds() {
+  const int64_t measured = steps_done() - first_step() - kSlowSteps;
+  if (measured < 1) return std::nullopt;
+  return (step_seconds_ - slow_seconds_) / static_cast<double>(measured);
 }
 
 void Trainer::evaluate() {
   score_ = run_.score();
-  log_.add(step_, {{"eval/captured_64", score_.captured64},
-                   {"eval/ideal_64", score_.ideal64},
-                   {"eval/captured_256", score_.captured256},
-                   {"eval/ideal_256", score_.ideal256},
-                   {"eval/recall_64", score_.recall64},
-                   {"eval/recall_ideal_64", score_.recall_ideal64},
-                   {"eval/kl", score_.kl}});
+  event_log().add(steps_done(), {{"eval/captured_64", score_.captured64},
+                                 {"eval/ideal_64", score_.ideal64},
+                                 {"eval/captured_256", score_.captured256},
+                                 {"eval/ideal_256", score_.ideal256},
+                                 {"eval/recall_64", score_.recall64},
+                                 {"eval/recall_ideal_64", score_.recall_ideal64},
+                                 {"eval/kl", score_.kl}});
   report(&score_);
 }
 
 void Trainer::report(const RetrieverScore* score) {
-  const double rate = learning_rate(std::max<int64_t>(0, step_ - 1), options_.steps,
-                                    options_.warmup, options_.learning_rate);
+  const double last_rate = rate(std::max<int64_t>(0, steps_done() - 1));
   if (score == nullptr) {
     std::vector<Scalar> scalars{
-        {"loss", loss_}, {"learning_rate", rate}, {"tokens_per_s", tokens_per_s()}};
+        {"loss", loss_}, {"learning_rate", last_rate}, {"tokens_per_s", tokens_per_s()}};
     for (size_t i = 0; i < run_.parameters().layers().size(); ++i)
       scalars.emplace_back(concat("kl/layer_", run_.parameters().layers()[i]),
                            losses_[static_cast<int64_t>(i)].item<double>());
-    log_.add(step_, scalars);
+    event_log().add(steps_done(), scalars);
   }
   if (!progress_) return;
   const double each =
-      step_seconds_ / static_cast<double>(std::max<int64_t>(1, step_ - first_step_));
-  progress_({.step = step_,
-             .steps = options_.steps,
+      step_seconds_ / static_cast<double>(std::max<int64_t>(1, steps_done() - first_step()));
+  progress_({.step = steps_done(),
+             .steps = steps(),
              .loss = loss_,
-             .learning_rate = rate,
+             .learning_rate = last_rate,
              .tokens_per_s = tokens_per_s(),
-             .seconds_left = each * static_cast<double>(options_.steps - step_),
+             .seconds_left = each * static_cast<double>(steps() - steps_done()),
              .score = score});
 }
 
-std::string Trainer::record() const {
-  nlohmann::json options;
-  for (const auto& [name, value] : run_options(options_)) options[name] = value;
-  nlohmann::json init;
-  if (init_) init = nlohmann::json::parse(init_->record, nullptr, false);
-  return nlohmann::json{{"method", "kl-warm-up"},
-                        {"init", init.is_discarded() ? nlohmann::json() : init},
-                        {"steps", step_},
-                        {"seconds", seconds()},
-                        {"loss", loss_},
-                        {"device", input_.model.device().str()},
-                        {"source", cache_.source()},
-                        {"options", options},
-                        {"captured_64", score_.captured64},
-                        {"ideal_64", score_.ideal64},
-                        {"captured_256", score_.captured256},
-                        {"ideal_256", score_.ideal256},
-                        {"recall_64", score_.recall64},
-                        {"recall_ideal_64", score_.recall_ideal64}}
-      .dump();
+nlohmann::json Trainer::record() const {
+  return {{"method", "kl-warm-up"},
+          {"init", record_of(init_ ? &*init_ : nullptr)},
+          {"loss", loss_},
+          {"captured_64", score_.captured64},
+          {"ideal_64", score_.ideal64},
+          {"captured_256", score_.captured256},
+          {"ideal_256", score_.ideal256},
+          {"recall_64", score_.recall64},
+          {"recall_ideal_64", score_.recall_ideal64}};
 }
 
 std::map<int64_t, float> Trainer::measured_recall() const {
@@ -286,44 +222,23 @@ std::map<int64_t, float> Trainer::measured_recall() const {
                        options_.rows);
 }
 
-void Trainer::write_adapter() const {
-  const policy::AttentionShape& shape = input_.model.shape();
-  retriever::Adapter adapter{.base_fingerprint = input_.fingerprint,
-                             .base_name = input_.name,
-                             .n_embd = shape.n_embd,
-                             .n_heads = options_.n_heads,
-                             .head_dim = options_.head_dim,
-                             .d_max = run_.d_max(),
-                             .indexers = {},
-                             .record = record()};
+retriever::Adapter Trainer::adapter() const {
+  retriever::Adapter adapter;
+  adapter.n_embd = input_.model.shape().n_embd;
+  adapter.n_heads = options_.n_heads;
+  adapter.head_dim = options_.head_dim;
+  adapter.d_max = run_.d_max();
   const std::vector<int64_t>& layers = run_.parameters().layers();
   for (size_t i = 0; i < layers.size(); ++i)
     adapter.indexers[layers[i]] = run_.indexer_of_layer(static_cast<int64_t>(i));
   adapter.recall = measured_recall();
-  const fs::path path(options_.output);
-  if (path.has_parent_path()) fs::create_directories(path.parent_path());
-  adapter.save(path);
+  return adapter;
 }
 
 TrainResult Trainer::run() {
-  int64_t evaluated = -1;
-  while (step_ < options_.steps) {
-    stop_if_asked();
-    step();
-    fix_steps_by_budget();
-    if (step_ % kReportEvery == 0 || step_ == options_.steps) report(nullptr);
-    if (options_.eval_every > 0 && step_ % options_.eval_every == 0) {
-      evaluate();
-      evaluated = step_;
-    }
-    if (step_ % options_.checkpoint_every == 0 ||
-        seconds_since(last_checkpoint_) > options_.checkpoint_seconds)
-      save_checkpoint();
-  }
-  save_checkpoint();
-  if (evaluated != step_) evaluate();
-  write_adapter();
-  return {.steps = step_,
+  run_steps();
+  write_adapter(adapter(), record());
+  return {.steps = steps_done(),
           .loss = loss_,
           .tokens_per_s = tokens_per_s(),
           .seconds = seconds(),
@@ -336,8 +251,9 @@ TrainResult Trainer::run() {
 TrainResult train_retriever(const TrainInput& input, const RetrieverTrainOptions& options,
                             const std::function<void(const TrainProgress&)>& progress) {
   check_options(input, options);
+  auto init = initial_adapter(input, options);  // may be refused, so before anything is written
   const TokenCache cache(prepare_training_tokens(input, options));
-  Trainer trainer(input, options, cache, progress);
+  Trainer trainer(input, options, cache, std::move(init), progress);
   return trainer.run();
 }
 

@@ -10,7 +10,7 @@
 #include "dsrasq/formats/test_folder.h"
 #include "dsrasq/retriever/adapter.h"
 #include "dsrasq/train/test_bench.h"
-#include "dsrasq/train/training_checkpoint.h"
+#include "dsrasq/train/test_stopped_training.h"
 
 namespace dsrasq::train {
 namespace {
@@ -23,23 +23,9 @@ class Bench : public TestBench {
   using TestBench::TestBench;
 
   RetrieverTrainOptions options(const std::string& name) const {
-    RetrieverTrainOptions options;
-    options.data = path("tokens");
-    options.output = path(name + ".safetensors");
-    options.run_dir = path(name + ".run");
-    options.steps = 24;
-    options.length = 64;
-    options.long_length = 128;
-    options.long_share = 0.3;
-    options.rows = 16;
-    options.warmup = 4;
-    options.window = 16;
-    options.sinks = 2;
+    auto options = short_run<RetrieverTrainOptions>(name);
     options.n_heads = 2;
     options.head_dim = 8;
-    options.eval_every = 0;
-    options.eval_stretches = 1;
-    options.checkpoint_every = 8;
     return options;
   }
 };
@@ -148,17 +134,8 @@ TEST_F(RetrieverTrainerTest, AnotherRunsFolderIsRefused) {
   EXPECT_EQ(train_retriever(bench.input(), options).steps, 24);
 }
 
-// The bodies below run in a process of their own, which starts this test again: so the folder's
-// name must be the same there.
-class StoppedTrainerTest : public testing::Test {
+class StoppedTrainerTest : public StoppedTrainingTest {
  protected:
-  StoppedTrainerTest() {
-    GTEST_FLAG_SET(death_test_style, "threadsafe");
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / concat("dsrasq_", info->name());
-  }
-  ~StoppedTrainerTest() override { fs::remove_all(folder_); }
-
   // Ends this process with `signal` at step 10 of 24.
   void train_until(int signal) {
     fs::remove_all(folder_);
@@ -168,26 +145,17 @@ class StoppedTrainerTest : public testing::Test {
     });
   }
   // Goes on, and compares with a run that was never stopped.
-  void expect_same_result(int64_t stopped_at) {
+  void expect_goes_on_from(int64_t stopped_at) {
     const Bench bench(folder_);
-    const RetrieverTrainOptions stopped = bench.options("stopped"), whole = bench.options("whole");
-    EXPECT_EQ(CheckpointFolder(stopped.run_dir).load()->step, stopped_at);
-    const TrainResult resumed = train_retriever(bench.input(), stopped);
-    const TrainResult unbroken = train_retriever(bench.input(), whole);
-    EXPECT_EQ(resumed.steps, unbroken.steps);
-    EXPECT_EQ(resumed.loss, unbroken.loss);
-    const auto a = CheckpointFolder(stopped.run_dir).load(),
-               b = CheckpointFolder(whole.run_dir).load();
-    EXPECT_TRUE(a->parameters.equal(b->parameters));
-    EXPECT_TRUE(a->second.equal(b->second));
+    expect_same_result(
+        bench.options("stopped"), stopped_at, bench.options("whole"),
+        [&](const RetrieverTrainOptions& o) { return train_retriever(bench.input(), o); });
   }
-
-  fs::path folder_;
 };
 
 TEST_F(StoppedTrainerTest, GoesOnExactlyAfterBeingKilled) {
   EXPECT_EXIT(train_until(SIGKILL), testing::KilledBySignal(SIGKILL), "");
-  expect_same_result(8);
+  expect_goes_on_from(8);
 }
 
 TEST_F(StoppedTrainerTest, GoesOnExactlyAfterCtrlC) {
@@ -198,7 +166,7 @@ TEST_F(StoppedTrainerTest, GoesOnExactlyAfterCtrlC) {
         std::_Exit(text == "no error" ? 1 : 130);
       },
       testing::ExitedWithCode(130), "stopped at step 10");
-  expect_same_result(10);
+  expect_goes_on_from(10);
 }
 
 }  // namespace

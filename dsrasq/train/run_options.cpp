@@ -1,16 +1,32 @@
 #include "dsrasq/train/run_options.h"
 
 #include <cmath>
+#include <filesystem>
+#include <system_error>
 
 #include "dsrasq/core/error.h"
+#include "dsrasq/core/file.h"
 
 namespace dsrasq::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What can be tried of a path in folders that are missing is the first of them.
+void check_can_write(fs::path path) {
+  std::error_code error;
+  while (path.has_parent_path() && !fs::exists(path.parent_path(), error))
+    path = path.parent_path();
+  const AtomicFileWriter tries_to_create(path);
+}
+
+}  // namespace
 
 void check_run_options(const RunOptions& o, const char* where) {
   const auto want = [where](bool ok, const char* what) {
     DSRASQ_CHECK(ok, kInvalidArgument, where, what);
   };
-  want(!o.output.empty(), "--output has to name the adapter to write");
+  want(fs::path(o.output).has_filename(), "--output has to name the adapter to write");
   want(!o.data.empty(), "--data has to name a corpus or a token cache");
   want(o.steps >= 0 && o.steps <= 100'000'000, "--steps has to be from 0 to 100000000");
   want(o.batch >= 1 && o.batch <= 4096, "--batch has to be from 1 to 4096");
@@ -31,6 +47,11 @@ void check_run_options(const RunOptions& o, const char* where) {
 
 std::string run_folder(const RunOptions& options) {
   return options.run_dir.empty() ? options.output + ".run" : options.run_dir;
+}
+
+void check_outputs(const RunOptions& options) {
+  check_can_write(options.output);
+  check_can_write(fs::path(run_folder(options)) / "checkpoint");
 }
 
 }  // namespace dsrasq::train

@@ -81,6 +81,10 @@ void check_run_options(const RunOptions& options, const char* where);
 
 std::string run_folder(const RunOptions& options);
 
+/// Throws kOutput naming the path when the adapter or something in the run folder could not be
+/// written. Leaves nothing behind; folders that are missing are made later.
+void check_outputs(const RunOptions& options);
+
 /// The options that change what a run computes, by name, as a checkpoint keeps them.
 template <class Options>
 std::map<std::string, std::string> run_options(Options options) {

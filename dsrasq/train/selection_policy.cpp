@@ -12,17 +12,11 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr double kLeastMass = 1e-9;
 // Sigmoids beyond are 0 or 1 in every floating type, and products with them stay finite.
 constexpr double kMostLogit = 1000;
 
 at::Tensor tempered(const at::Tensor& u, double temperature) {
   return (u / temperature).clamp(-kMostLogit, kMostLogit);
-}
-
-at::Tensor size_table(const at::Tensor& like) {
-  const std::vector<int64_t> sizes(retriever::kBudgetSizes.begin(), retriever::kBudgetSizes.end());
-  return at::tensor(sizes, at::kLong).to(like.device(), true);
 }
 
 }  // namespace
@@ -94,27 +88,6 @@ at::Tensor RacePolicy::log_probability(const at::Tensor& u, const at::Tensor& or
 
 at::Tensor RacePolicy::expected_size(const at::Tensor& u) const { return u.sigmoid().sum(1); }
 
-at::Tensor BudgetPolicy::features(const at::Tensor& best, const at::Tensor& local) {
-  const at::NoGradGuard no_grad;
-  const at::Tensor mass = best.exp().cumsum(1);
-  std::vector<at::Tensor> columns{local.exp()};
-  for (const int64_t size : retriever::kBudgetSizes)
-    columns.push_back(mass.narrow(1, std::clamp<int64_t>(size, 1, best.size(1)) - 1, 1));
-  return at::cat(columns, 1).clamp_min_(kLeastMass).log_();
-}
-
-at::Tensor BudgetPolicy::logits(const retriever::BudgetParameters& head, const at::Tensor& x,
-                                const at::Tensor& features) {
-  const int64_t width = x.size(1);
-  const at::Tensor of_x = head.weight.narrow(1, 0, width);
-  const at::Tensor of_features = head.weight.narrow(1, width, features.size(1));
-  // Models differ in the size of x by a factor of 50; one learning rate should do for all.
-  const at::Tensor x_wide = x.to(of_x.scalar_type());
-  const at::Tensor unit = x_wide * (x_wide.square().mean({1}, true) + kLeastMass).rsqrt();
-  return at::linear(unit, of_x) +
-         at::linear(features.to(of_x.scalar_type()), of_features, head.bias);
-}
-
 at::Tensor BudgetPolicy::sample(const at::Tensor& logits, at::Generator& generator) {
   const at::NoGradGuard no_grad;
   return (logits + gumbel_noise(logits, generator)).argmax(1);
@@ -125,7 +98,7 @@ at::Tensor BudgetPolicy::log_probability(const at::Tensor& logits, const at::Ten
 }
 
 at::Tensor BudgetPolicy::expected_size(const at::Tensor& logits, const at::Tensor& n_candidates) {
-  const at::Tensor sizes = size_table(logits).unsqueeze(0).minimum(n_candidates.unsqueeze(1));
+  const at::Tensor sizes = all_sizes(logits).unsqueeze(0).minimum(n_candidates.unsqueeze(1));
   return (logits.softmax(1) * sizes.to(logits.scalar_type())).sum(1);
 }
 
@@ -134,8 +107,13 @@ at::Tensor BudgetPolicy::entropy(const at::Tensor& logits) {
   return -(log_p.exp() * log_p).sum(1);
 }
 
+at::Tensor BudgetPolicy::all_sizes(const at::Tensor& like) {
+  const std::vector<int64_t> sizes(retriever::kBudgetSizes.begin(), retriever::kBudgetSizes.end());
+  return at::tensor(sizes, at::kLong).to(like.device(), true);
+}
+
 at::Tensor BudgetPolicy::sizes(const at::Tensor& choice) {
-  return size_table(choice).index_select(0, choice);
+  return all_sizes(choice).index_select(0, choice);
 }
 
 }  // namespace dsrasq::train

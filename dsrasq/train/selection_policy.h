@@ -50,21 +50,17 @@ struct RacePolicy {
   static at::Tensor picked(const at::Tensor& order, int64_t n_candidates);
 };
 
-/// A small head chooses |S| among retriever::kBudgetSizes; S is then the best of that number.
+/// A small head (retriever/budget_head.h) chooses |S| among retriever::kBudgetSizes; S is then the
+/// best of that number.
 struct BudgetPolicy {
-  /// `[R, retriever::kBudgetFeatures]`: log shares of what stays local and of the best 1, 4, ...
-  /// candidates. `best` `[R, min(256, N)]` is log p of the best candidates, the first the best,
-  /// `local` `[R, 1]` that of the local item. Without gradients.
-  static at::Tensor features(const at::Tensor& best, const at::Tensor& local);
-  /// Of a layer's input `x` `[R, E]`, whatever its scale: a logit for each size `[R, n_sizes]`.
-  static at::Tensor logits(const retriever::BudgetParameters& head, const at::Tensor& x,
-                           const at::Tensor& features);
   /// A size for every query, as its index `[R]` Long.
   static at::Tensor sample(const at::Tensor& logits, at::Generator& generator);
   static at::Tensor log_probability(const at::Tensor& logits, const at::Tensor& choice);
   /// E|S| `[R]` where a query has `n_candidates` `[R]` to choose among.
   static at::Tensor expected_size(const at::Tensor& logits, const at::Tensor& n_candidates);
   static at::Tensor entropy(const at::Tensor& logits);
+  /// All of them `[n_sizes]`, Long, on the device of `like`.
+  static at::Tensor all_sizes(const at::Tensor& like);
   /// The sizes that the indices stand for, Long.
   static at::Tensor sizes(const at::Tensor& choice);
 };

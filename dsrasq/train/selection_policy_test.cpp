@@ -9,6 +9,8 @@
 #include <functional>
 #include <vector>
 
+#include "dsrasq/retriever/budget_head.h"
+
 namespace dsrasq::train {
 namespace {
 
@@ -161,18 +163,18 @@ TEST(RacePolicy, StaysExactWhenOneCandidateOutweighsAllOthers) {
 }
 
 TEST(BudgetPolicy, ProbabilitiesOfAllSizesSumToOneAndGiveSizeAndEntropy) {
-  const at::Tensor logits = doubles({0.3, -1, 2, 0.5, 0, -2}).expand({6, 6});
-  const at::Tensor choice = at::arange(6);
+  const at::Tensor logits = doubles({0.3, -1, 2, 0.5, 0, -2, 1, 0.2, -0.4}).expand({9, 9});
+  const at::Tensor choice = at::arange(9);
   const at::Tensor log_p = BudgetPolicy::log_probability(logits, choice), p = log_p.exp();
   EXPECT_NEAR(number(p.sum()), 1, 1e-12);
-  EXPECT_EQ(BudgetPolicy::sizes(choice)[5].item<int64_t>(), 256);
+  EXPECT_EQ(BudgetPolicy::sizes(choice)[8].item<int64_t>(), 256);
   const at::Tensor size = BudgetPolicy::sizes(choice).clamp_max(100);
   EXPECT_NEAR(number((p * size).sum()),
-              number(BudgetPolicy::expected_size(logits, at::full({6}, 100))[0]), 1e-12);
+              number(BudgetPolicy::expected_size(logits, at::full({9}, 100))[0]), 1e-12);
   EXPECT_NEAR(-number((p * log_p).sum()), number(BudgetPolicy::entropy(logits)[0]), 1e-12);
   at::Generator generator = seeded_generator(at::kCPU, 7);
   const at::Tensor drawn =
-      BudgetPolicy::sample(logits.narrow(0, 0, 1).expand({40000, 6}), generator);
+      BudgetPolicy::sample(logits.narrow(0, 0, 1).expand({40000, 9}), generator);
   expect_frequencies(drawn.unsqueeze(1), choice.unsqueeze(1), p);
 }
 
@@ -181,34 +183,15 @@ TEST(BudgetPolicy, GradientsMatchFiniteDifferences) {
   const at::Tensor features = at::linspace(-3, 0, 2 * retriever::kBudgetFeatures, at::kDouble)
                                   .view({2, retriever::kBudgetFeatures});
   const at::Tensor weight =
-      at::linspace(-1, 1, 6 * (4 + retriever::kBudgetFeatures), at::kDouble).sin().view({6, -1});
-  const at::Tensor bias = at::zeros({6}, at::kDouble), choice = at::tensor({1, 4});
+      at::linspace(-1, 1, 9 * (4 + retriever::kBudgetFeatures), at::kDouble).sin().view({9, -1});
+  const at::Tensor bias = at::zeros({9}, at::kDouble), choice = at::tensor({1, 4});
   const at::Tensor count = at::tensor({30, 500});
   const auto value = [&](const at::Tensor& w) {
-    const at::Tensor logits = BudgetPolicy::logits({w, bias}, x, features);
+    const at::Tensor logits = retriever::budget_logits({w, bias}, x, features);
     return BudgetPolicy::log_probability(logits, choice) +
            0.01 * BudgetPolicy::expected_size(logits, count) + BudgetPolicy::entropy(logits);
   };
   expect_gradient(weight, value);
-}
-
-TEST(BudgetPolicy, DoesNotMindTheScaleOfItsInput) {
-  const at::Tensor x = at::linspace(-1, 1, 8).view({2, 4});
-  const at::Tensor features = at::zeros({2, retriever::kBudgetFeatures});
-  const retriever::BudgetParameters head{at::linspace(-1, 1, 66).view({6, 11}), at::zeros({6})};
-  const at::Tensor logits = BudgetPolicy::logits(head, x, features);
-  EXPECT_TRUE(BudgetPolicy::logits(head, 50 * x, features).allclose(logits, 1e-4, 1e-5));
-  EXPECT_GT(logits.std().item<float>(), 0.1f);
-}
-
-TEST(BudgetPolicy, SeesTheLogMassOfTheBestCandidates) {
-  const at::Tensor share = at::tensor({0.4, 0.2, 0.1, 0.05, 0.03, 0.02}).unsqueeze(0);
-  const at::Tensor best = at::cat({share.log(), at::full({1, 1}, kNoCandidate)}, 1);
-  const at::Tensor seen =
-      BudgetPolicy::features(best, at::full({1, 1}, std::log(0.2))).exp().squeeze(0);
-  const double wanted[] = {0.2, 0.4, 0.75, 0.8, 0.8, 0.8, 0.8};
-  ASSERT_EQ(seen.size(0), 7);
-  for (int64_t i = 0; i < 7; ++i) EXPECT_NEAR(seen[i].item<double>(), wanted[i], 1e-6) << i;
 }
 
 }  // namespace

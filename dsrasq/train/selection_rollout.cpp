@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "dsrasq/retriever/budget_head.h"
+
 namespace dsrasq::train {
 
 SelectionRollout::SelectionRollout(const RolloutOptions& options,
@@ -39,9 +41,9 @@ at::Tensor SelectionRollout::choose_budget(const PoolScores& pool, Part& part) {
   const int64_t most = std::min(retriever::kBudgetSizes.back(), pool.scores.size(1));
   const at::Tensor best = std::get<0>(pool.scores.topk(most, 1));
   const at::Tensor all = at::logaddexp(pool.scores.logsumexp({1}, true), pool.local);
-  part.features = BudgetPolicy::features(best - all, pool.local - all);
+  part.features = retriever::budget_features(best - all, pool.local - all);
   const at::Tensor x = x_.narrow(0, part.begin, part.end - part.begin);
-  const at::Tensor logits = BudgetPolicy::logits(heads_.at(layer_), x, part.features);
+  const at::Tensor logits = retriever::budget_logits(heads_.at(layer_), x, part.features);
   part.action = logits.argmax(1);
   if (options_.samples)
     part.action = at::where(part.explored, BudgetPolicy::sample(logits, generator_), part.action);
@@ -89,8 +91,8 @@ ChoiceTerms SelectionRollout::budget_terms(int64_t layer, const Choices& choices
   const auto from_first = [&](const std::vector<at::Tensor>& parts) {
     return at::cat(parts).narrow(0, first - begin, n);
   };
-  const at::Tensor logits =
-      BudgetPolicy::logits(heads_.at(layer), choices.x.narrow(0, first, n), from_first(features));
+  const at::Tensor logits = retriever::budget_logits(
+      heads_.at(layer), choices.x.narrow(0, first, n), from_first(features));
   const at::Tensor choice = from_first(actions);
   // Row 0 sees one candidate, every later one sees one more.
   const at::Tensor n_candidates = at::arange(1, n + 1, choice.options());

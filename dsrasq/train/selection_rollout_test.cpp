@@ -108,7 +108,7 @@ TEST_F(SelectionRolloutTest, BudgetTakesTheBestOfTheSizeThatItDrew) {
   EXPECT_TRUE(terms.explored.all().item<bool>());
   const at::Tensor p = parameters.budgets().at(1).bias.detach().softmax(0);
   EXPECT_NEAR(terms.expected_size[45].item<double>(),
-              (p * at::tensor({0, 4, 16, 46, 46, 46})).sum().item<double>(), 1e-4);
+              (p * at::tensor({0, 2, 4, 8, 16, 32, 46, 46, 46})).sum().item<double>(), 1e-4);
   for (int64_t i = 0; i < 46; ++i) {
     const int64_t size = picked.at(1)[18 + i].sum().item<int64_t>(), most = i + 1;
     double wanted = 0;  // of all sizes that come to this one
@@ -116,12 +116,12 @@ TEST_F(SelectionRolloutTest, BudgetTakesTheBestOfTheSizeThatItDrew) {
       if (std::min(retriever::kBudgetSizes[s], most) == size)
         wanted = std::max(wanted, p[static_cast<int64_t>(s)].item<double>());
     EXPECT_GT(wanted, 0) << size;
-    if (size < std::min<int64_t>(most, 48)) {
+    if (size < std::min<int64_t>(most, 64)) {
       EXPECT_NEAR(terms.log_probability[i].item<double>(), std::log(wanted), 1e-4);
     }
     EXPECT_FALSE(picked.at(1)[18 + i].narrow(0, i + 3, kTokens - i - 3).any().item<bool>());
   }
-  // A greedy reading takes 48 or all there are, and keeps nothing.
+  // A greedy reading takes 64 or all there are, and keeps nothing.
   SelectionRollout greedy({.kind = SelectionKind::kBudget, .samples = false, .n_heads = 2},
                           parameters.layers(), parameters.budgets(), seeded_generator(at::kCPU, 4));
   EXPECT_EQ(read(setup, greedy).at(0)[63].sum().item<int64_t>(), 46);

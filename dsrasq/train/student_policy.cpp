@@ -5,17 +5,7 @@
 
 #include <optional>
 
-#include "dsrasq/core/error.h"
-
 namespace dsrasq::train {
-namespace {
-constexpr const char* kWhere = "train.student";
-}
-
-void StudentPolicy::begin(int64_t n_tokens) {
-  DSRASQ_CHECK(n_tokens_ == 0, kInternal, kWhere, "a student reads one stretch, once");
-  n_tokens_ = n_tokens;
-}
 
 at::Tensor StudentPolicy::attend(const policy::LayerInput& input) {
   const StudentLayer& layer = layers_[static_cast<size_t>(input.layer)];
@@ -33,7 +23,7 @@ at::Tensor StudentPolicy::attend(const policy::LayerInput& input) {
                              options_.fake_quantise);
   const StudentRead read =
       attend_sparsely(attention, index ? &*index : nullptr, options_.rules, masks_);
-  n_queries_ += n_tokens_;
+  n_queries_ += n_tokens();
   picked_ = picked_.defined() ? picked_ + read.picked : read.picked;
   if (read.expected.defined())
     expected_ = expected_.defined() ? expected_ + read.expected : read.expected;
@@ -42,14 +32,6 @@ at::Tensor StudentPolicy::attend(const policy::LayerInput& input) {
       *layer.slots, input.q, input.k, input.v, attention.scale,
       {.window = options_.rules.window, .sinks = options_.rules.sinks, .block = options_.block});
   return from_slots.defined() ? read.out + from_slots : read.out;
-}
-
-void StudentPolicy::save(formats::ChunkFileWriter&) const {
-  throw Error(ErrorCode::kInternal, kWhere, "a student has no state to save");
-}
-
-void StudentPolicy::load(const formats::ChunkFile&) {
-  throw Error(ErrorCode::kInternal, kWhere, "a student has no state to load");
 }
 
 }  // namespace dsrasq::train

@@ -7,11 +7,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
 #include <utility>
 #include <vector>
 
-#include "dsrasq/policy/policy.h"
+#include "dsrasq/train/stretch_policy.h"
 #include "dsrasq/train/student_attention.h"
 #include "dsrasq/train/student_slots.h"
 
@@ -32,7 +31,7 @@ struct StudentOptions {
   int64_t block = 512;  ///< m
 };
 
-class StudentPolicy final : public policy::Policy {
+class StudentPolicy final : public StretchPolicy {
  public:
   /// Sees the layer's index and normalised input `[T, E]` before it attends.
   using Visit = std::function<void(int64_t layer, const at::Tensor& x)>;
@@ -42,22 +41,15 @@ class StudentPolicy final : public policy::Policy {
   StudentPolicy(const policy::AttentionShape& shape, const StudentOptions& options,
                 std::vector<StudentLayer> layers, AngleCache& angles, StudentMasks& masks,
                 Visit visit = nullptr)
-      : shape_(shape),
+      : StretchPolicy("student"),
+        shape_(shape),
         options_(options),
         layers_(std::move(layers)),
         angles_(angles),
         masks_(masks),
         visit_(std::move(visit)) {}
 
-  std::string name() const override { return "student"; }
-  int64_t admit(int64_t n_tokens) const override { return n_tokens; }
-  void begin(int64_t n_tokens) override;
   at::Tensor attend(const policy::LayerInput& input) override;
-  void end() override { position_ = n_tokens_; }
-  int64_t position() const override { return position_; }
-  size_t bytes() const override { return 0; }
-  void save(formats::ChunkFileWriter& out) const override;
-  void load(const formats::ChunkFile& in) override;
 
   /// Means over tokens and retrieving layers, scalars on the device: |S|, and E|S| with its
   /// gradient (undefined unless the rules want it).
@@ -73,7 +65,7 @@ class StudentPolicy final : public policy::Policy {
   AngleCache& angles_;
   StudentMasks& masks_;
   Visit visit_;
-  int64_t n_tokens_ = 0, position_ = 0, n_queries_ = 0;
+  int64_t n_queries_ = 0;
   at::Tensor picked_, expected_;
 };
 

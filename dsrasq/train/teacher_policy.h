@@ -7,10 +7,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
 
-#include "dsrasq/policy/policy.h"
 #include "dsrasq/train/dense_attention.h"
+#include "dsrasq/train/stretch_policy.h"
 
 namespace dsrasq::train {
 
@@ -23,7 +22,7 @@ struct TeacherOptions {
 
 /// Reads one stretch in one call. Layers with a sliding window have no far tokens and are not
 /// visited.
-class TeacherPolicy final : public policy::Policy {
+class TeacherPolicy final : public StretchPolicy {
  public:
   /// Gets a layer's index, its normalised input `[T, E]` and the target of the sampled rows.
   using Visit = std::function<void(int64_t layer, const at::Tensor& x, const AttentionTarget&)>;
@@ -33,15 +32,7 @@ class TeacherPolicy final : public policy::Policy {
   TeacherPolicy(const policy::AttentionShape& shape, const TeacherOptions& options,
                 SampledRows rows, AngleCache& angles, Visit visit);
 
-  std::string name() const override { return "teacher"; }
-  int64_t admit(int64_t n_tokens) const override { return n_tokens; }
-  void begin(int64_t n_tokens) override;
   at::Tensor attend(const policy::LayerInput& input) override;
-  void end() override { position_ = n_tokens_; }
-  int64_t position() const override { return position_; }
-  size_t bytes() const override { return 0; }
-  void save(formats::ChunkFileWriter& out) const override;
-  void load(const formats::ChunkFile& in) override;
 
  private:
   const policy::AttentionShape& shape_;
@@ -49,7 +40,6 @@ class TeacherPolicy final : public policy::Policy {
   SampledRows rows_;
   AngleCache& angles_;
   Visit visit_;
-  int64_t n_tokens_ = 0, position_ = 0;
 };
 
 }  // namespace dsrasq::train

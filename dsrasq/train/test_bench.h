@@ -86,6 +86,26 @@ class TestBench {
             .fingerprint = checkpoint_->fingerprint(),
             .name = "tiny"};
   }
+  /// 24 steps on short stretches, in places of this name.
+  template <class Options>
+  Options short_run(const std::string& name) const {
+    Options options;
+    options.data = path("tokens");
+    options.output = path(name + ".safetensors");
+    options.run_dir = path(name + ".run");
+    options.steps = 24;
+    options.length = 64;
+    options.long_length = 128;
+    options.long_share = 0.3;
+    options.rows = 16;
+    options.warmup = 4;
+    options.window = 16;
+    options.sinks = 2;
+    options.eval_every = 0;
+    options.eval_stretches = 1;
+    options.checkpoint_every = 8;
+    return options;
+  }
   const checkpoint::Checkpoint& checkpoint() const { return *checkpoint_; }
   const model::Transformer& model() const { return *model_; }
   std::string path(const std::string& name) const { return (folder_ / name).string(); }

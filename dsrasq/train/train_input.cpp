@@ -1,13 +1,27 @@
 #include "dsrasq/train/train_input.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "dsrasq/core/error.h"
+#include "dsrasq/data/text_memory.h"
 #include "dsrasq/text/tokenizer.h"
 
 namespace dsrasq::train {
+namespace {
 
 namespace fs = std::filesystem;
+
+// All tokens are held until they are written, of the texts one at a time.
+void check_fits(const RunOptions& options) {
+  const data::TextMemory memory = data::text_memory(options.data);
+  uint64_t tokens = memory.tokens;
+  if (options.max_tokens > 0)
+    tokens = std::min(tokens, static_cast<uint64_t>(options.max_tokens) * sizeof(int32_t));
+  data::check_free_memory(tokens + memory.one_text, options.data);
+}
+
+}  // namespace
 
 TrainInput train_input(const model::Transformer& model, const text::Tokenizer& tokenizer,
                        const std::string& fingerprint, const std::string& name) {
@@ -23,9 +37,11 @@ TrainInput train_input(const model::Transformer& model, const text::Tokenizer& t
 
 std::string prepare_training_tokens(const TrainInput& input, const RunOptions& options,
                                     const std::function<void(int64_t, int64_t)>& progress) {
+  check_outputs(options);
   fs::path path = options.data;
   if (!TokenCache::is_one(path)) {
     path = fs::path(run_folder(options)) / "corpus.tokens";
+    if (!TokenCache::is_one(path)) check_fits(options);
     tokenise_corpus(options.data, input.encode,
                     {.vocabulary = input.vocabulary, .max_tokens = options.max_tokens}, path,
                     progress);

@@ -23,6 +23,11 @@ using nlohmann::json;
 constexpr const char* kWhere = "train.checkpoint";
 constexpr const char* kFormat = "dsrasq-retriever-training";
 
+// What is no UTF-8 (a file's name need not be) becomes U+FFFD.
+std::string as_text(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 at::Tensor read_matrix(const formats::SafetensorsFile& file, const char* name) {
   const formats::NamedTensor& stored = file.require(name);
   DSRASQ_CHECK(stored.dtype == formats::Dtype::kF32 && stored.shape.size() == 2, kBadInput, kWhere,
@@ -96,7 +101,7 @@ void CheckpointFolder::save(const TrainingState& state) const {
                        {"seconds", state.seconds},   {"loss", state.loss},
                        {"identity", state.identity}, {"options", state.options}};
   formats::write_safetensors(folder_ / name, tensors,
-                             {{"format", kFormat}, {"state", stored.dump()}});
+                             {{"format", kFormat}, {"state", as_text(stored)}});
   std::vector<fs::path> old = files();
   for (size_t i = 0; i + static_cast<size_t>(keep_) < old.size(); ++i) fs::remove(old[i], error);
 }
@@ -121,8 +126,8 @@ void check_same_run(const TrainingState& stored, const TrainingState& wanted,
   for (const auto& [name, value] : wanted.options) {
     const auto found = stored.options.find(name);
     const std::string was = found == stored.options.end() ? "(not there)" : found->second;
-    DSRASQ_CHECK(was == value, kInvalidArgument, kWhere, folder.string(), " was started with --",
-                 name, " ", was, ", not ", value, kAdvice);
+    DSRASQ_CHECK(as_text(was) == as_text(value), kInvalidArgument, kWhere, folder.string(),
+                 " was started with --", name, " ", was, ", not ", value, kAdvice);
   }
   DSRASQ_CHECK(stored.parameters.sizes() == wanted.parameters.sizes(), kBadInput, kWhere,
                folder.string(), " holds parameters of another shape");

@@ -1,17 +1,11 @@
 // What a run will take, before it starts.
 
-#include <ATen/Functions.h>
-
-#include <algorithm>
-#include <chrono>
-
+#include "dsrasq/train/plan_probe.h"
 #include "dsrasq/train/retriever_run.h"
 #include "dsrasq/train/retriever_trainer.h"
 
 namespace dsrasq::train {
 namespace {
-
-constexpr int64_t kProbeTokens = 512;
 
 // Multiplications and additions of the frozen model and its attention over one stretch.
 double forward_flops(const checkpoint::ModelConfig& c, double n_tokens) {
@@ -34,21 +28,6 @@ double indexer_flops(const TrainInput& input, const RetrieverTrainOptions& o, do
   return n_indexers * (mass + scores + projections);
 }
 
-double probe_seconds(const model::Transformer& model, int64_t n_tokens) {
-  AngleCache angles(model.device());
-  const at::Tensor ids = at::arange(n_tokens, at::kLong).remainder(model.config().vocab_size);
-  double best = 0;
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    TeacherPolicy policy(model.shape(), {}, {}, angles, nullptr);
-    const auto start = std::chrono::steady_clock::now();
-    const float sum = model.forward(ids, policy).sum().to(at::kCPU, at::kFloat).item<float>();
-    const double seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (attempt == 0 || (seconds < best && sum == sum)) best = seconds;
-  }
-  return best;
-}
-
 }  // namespace
 
 TrainPlan plan_retriever_training(const TrainInput& input, const RetrieverTrainOptions& options) {
@@ -61,20 +40,14 @@ TrainPlan plan_retriever_training(const TrainInput& input, const RetrieverTrainO
   plan.adapter_bytes = static_cast<size_t>(plan.n_parameters) * 2;
   plan.checkpoint_bytes = static_cast<size_t>(plan.n_parameters) * 12;
   // Logits and weights of the sampled rows for every head, the indexer's dot products twice.
-  const int64_t longest = options.long_share > 0 ? options.long_length : options.length;
-  plan.step_bytes = static_cast<size_t>(options.rows * longest) * sizeof(float) *
+  plan.step_bytes = static_cast<size_t>(options.rows * longest_length(options)) * sizeof(float) *
                     static_cast<size_t>(3 * config.n_heads + 2 * options.n_heads + 6);
-  const double length = static_cast<double>(options.length) * (1 - options.long_share) +
-                        static_cast<double>(options.long_length) * options.long_share;
   plan.flops = static_cast<double>(options.batch) *
-               (forward_flops(config, length) +
+               (forward_flops(config, mean_length(options)) +
                 indexer_flops(input, options, static_cast<double>(plan.n_indexers)));
-  const int64_t probe = std::min(kProbeTokens, options.length);
-  plan.step_seconds = probe_seconds(input.model, probe) * plan.flops /
-                      forward_flops(config, static_cast<double>(probe));
-  plan.total_seconds = options.time_budget > 0
-                           ? options.time_budget
-                           : plan.step_seconds * static_cast<double>(options.steps);
+  const ForwardProbe probe = probe_forward(input.model, options);
+  plan.step_seconds = probe.seconds * plan.flops / forward_flops(config, probe.tokens);
+  plan.total_seconds = planned_seconds(options, plan.step_seconds);
   return plan;
 }
 

@@ -76,6 +76,14 @@ class BadInput(run.CliTest):
             run.run(*[self.text if word == "-" else word for word in words]))["context_tokens"])
         self.assertIn("standard input is empty", self.refused(3, "bad_input", *words[:-3], "--", "a b"))
 
+    def test_contexts_that_do_not_fit_into_memory_are_refused_unread(self):
+        with open(self.text, "r+b") as file:
+            file.truncate((4 << 30) - 1)
+        words = [word for _ in range(1000) for word in ("--context", self.text)]
+        self.assertRegex(self.ask_refused(4, "resource_exhausted", *words, "--", "a b"),
+                         r"ab.txt with the others takes about 8\d{6} MiB of memory as text and tokens, "
+                         r"and \d+ MiB are free")
+
     # Options.
     def test_options_out_of_range(self):
         for option, value, words in (
@@ -210,6 +218,58 @@ class BadInput(run.CliTest):
         self.json_of(self.digest(os.fsdecode(path), "-o", session))
         self.json_of(run.run("ask", "--model", self.model, "--session", session, "--max-tokens", 1, "--json",
                              "--", "a b"))
+
+    def test_a_session_that_cannot_be_kept_does_not_end_a_chat(self):
+        done = run.run("chat", *self.options, "--quiet", stdin=f"/save {self.folder}/none/x.dsr\n/exit\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"^warning: [^\[]*none/x.dsr: No such file or directory\n$")
+
+    # Trainings.
+    def train(self, output, *words):
+        return run.run("train", "retriever", "--model", self.model, "--data", self.text, "--length", 64,
+                       "--long-length", 64, "--window", 16, "--sinks", 2, "--rows", 8, "--steps", 1,
+                       "--eval-stretches", 1, "-o", output, "--json", *words)
+
+    def train_refused(self, status, output, *words):
+        done = self.train(output, *words)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return self.json_of(done)["message"]
+
+    def test_a_refused_training_leaves_nothing(self):
+        before = sorted(os.listdir(self.folder))
+        missing = self.folder / "missing" / "x"
+        self.assertIn("none.txt", self.train_refused(3, missing, "--data", "none.txt"))
+        self.assertIn("none.safetensors", self.train_refused(3, missing, "--init", "none.safetensors"))
+        self.assertIn("ab.txt/x: Not a directory", self.train_refused(5, self.text / "x"))
+        self.assertIn("is no regular file", self.train_refused(5, self.folder))
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
+
+    def test_trainings_take_names_that_are_not_utf8(self):
+        first = os.fsdecode(os.fsencode(self.folder) + b"/caf\xe9.safetensors")
+        self.assertIn("score", self.json_of(self.train(first)))
+        second = self.folder / "b.safetensors"
+        for _ in range(2):  # the second goes on from the first one's checkpoint
+            self.assertEqual(self.json_of(self.train(second, "--init", first))["steps"], 1)
+        joint = self.json_of(run.run("train", "joint", "--model", self.model, "--adapter", first, "--data",
+                                     self.text, "--length", 64, "--long-length", 64, "--window", 16,
+                                     "--steps", 1, "--lora-rank", 1, "--eval-stretches", 1, "-o", first + "2",
+                                     "--json", "--quiet"))
+        self.assertEqual(joint["steps"], 1)
+
+    # Results of several processes.
+    def test_merged_results_keep_the_options_of_the_shards(self):
+        words = ["eval", "needle", *self.options, "--text", self.text, "--max-tokens", 1, "--samples", 2]
+        shards = []
+        for shard, length in (("0/2", 400), ("1/2", 400), ("1/2", 410)):
+            done = run.run(*words, "--length", length, "--shard", shard, "--json")
+            shards.append(self.file(f"{len(shards)}.json", done.stdout))
+        first = self.json_of(done)["config"]
+        merged = self.json_of(run.run("eval", "needle", "--merge", *shards[:2], "--json"))
+        self.assertEqual(len(merged["samples"]), 2)
+        wanted = {name: value for name, value in first.items() if name not in ("shard", "merge")}
+        self.assertEqual(merged["config"], {**wanted, "length": [400]})
+        self.assertIn(f"{shards[0]} and {shards[2]} cannot be merged: their config has length [400] and [410]",
+                      self.refused(3, "bad_input", "eval", "needle", "--merge", shards[0], shards[2]))
 
     # Ctrl-C.
     def interrupted(self, *words, at):

@@ -1,4 +1,4 @@
-#include "dsrasq/train/token_score.h"
+#include "dsrasq/model/token_score.h"
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
@@ -8,12 +8,12 @@
 #include <cstdint>
 #include <vector>
 
-namespace dsrasq::train {
+namespace dsrasq::model {
 namespace {
 constexpr int64_t kLogitElements = 1 << 26, kLogitElementsCpu = 1 << 22;
 }
 
-TokenScores token_scores(const model::Transformer& model, const at::Tensor& student,
+TokenScores token_scores(const Transformer& model, const at::Tensor& student,
                          const at::Tensor& teacher, const at::Tensor& ids) {
   const at::NoGradGuard no_grad;
   const int64_t n = student.size(0);
@@ -22,14 +22,15 @@ TokenScores token_scores(const model::Transformer& model, const at::Tensor& stud
   std::vector<at::Tensor> kl, log_probability;
   for (int64_t begin = 0; begin < n; begin += most) {
     const int64_t rows = std::min(most, n - begin), with_next = std::min(rows, n - 1 - begin);
-    const at::Tensor wanted = model.logits(teacher.narrow(0, begin, rows)).log_softmax(1);
     const at::Tensor ours = model.logits(student.narrow(0, begin, rows)).log_softmax(1);
-    kl.push_back((wanted.exp() * (wanted - ours)).sum(1));
     const at::Tensor next = ids.narrow(0, begin + 1, with_next).unsqueeze(1);
     log_probability.push_back(ours.narrow(0, 0, with_next).gather(1, next).squeeze(1));
+    if (!teacher.defined()) continue;
+    const at::Tensor wanted = model.logits(teacher.narrow(0, begin, rows)).log_softmax(1);
+    kl.push_back((wanted.exp() * (wanted - ours)).sum(1));
   }
-  log_probability.push_back(at::zeros_like(kl.back().narrow(0, 0, 1)));
-  return {at::cat(kl), at::cat(log_probability)};
+  log_probability.push_back(at::zeros({1}, log_probability.back().options()));
+  return {kl.empty() ? at::Tensor() : at::cat(kl), at::cat(log_probability)};
 }
 
-}  // namespace dsrasq::train
+}  // namespace dsrasq::model

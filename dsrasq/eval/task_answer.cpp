@@ -1,0 +1,167 @@
+#include "dsrasq/eval/task_answer.h"
+
+#include <ATen/Functions.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <set>
+
+#include "dsrasq/core/error.h"
+#include "dsrasq/core/hash.h"
+
+namespace dsrasq::eval {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr const char* kWhere = "eval.task_answer";
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+bool judges_options(const data::TaskSample& sample) {
+  return sample.format == data::TaskFormat::kMultiRc;
+}
+
+std::optional<TaskAnswer::Support> support_of(const std::vector<policy::RetrievedToken>& retrieved,
+                                              const PromptTokens& prompt) {
+  double all = 0, supporting = 0;
+  for (const policy::RetrievedToken& token : retrieved) {
+    const auto at = static_cast<size_t>(token.position);
+    all += token.weight;
+    if (at < prompt.ids.size() && prompt.is_supporting[at]) supporting += token.weight;
+  }
+  const auto n = std::count(prompt.is_supporting.begin(), prompt.is_supporting.end(), true);
+  if (n == 0 || !(all > 0)) return std::nullopt;
+  return TaskAnswer::Support{supporting / all,
+                             static_cast<double>(n) / static_cast<double>(prompt.ids.size())};
+}
+
+// First tokens of the ways to write a word.
+std::set<int32_t> first_tokens(const text::Tokenizer& tokenizer, const std::string& word) {
+  std::set<int32_t> firsts;
+  std::string capital = word;
+  capital[0] = static_cast<char>(capital[0] - 'a' + 'A');
+  for (const std::string& form : {word, capital, " " + word, " " + capital})
+    if (const auto ids = tokenizer.encode(form); !ids.empty()) firsts.insert(ids.front());
+  return firsts;
+}
+
+// Log of the summed exponentials.
+double joined(std::span<const float> logits, const std::set<int32_t>& ids) {
+  double most = -INFINITY, sum = 0;
+  for (const int32_t id : ids) most = std::max<double>(most, logits[static_cast<size_t>(id)]);
+  for (const int32_t id : ids) sum += std::exp(logits[static_cast<size_t>(id)] - most);
+  return most + std::log(sum);
+}
+
+// Whether yes is likelier than no as the next word.
+bool says_yes(const session::Session& session) {
+  const text::Tokenizer& tokenizer = session.engine().tokenizer();
+  std::set<int32_t> yes = first_tokens(tokenizer, "yes"), no = first_tokens(tokenizer, "no");
+  for (auto id = yes.begin(); id != yes.end();)  // as of a space that is a token by itself
+    id = no.erase(*id) > 0 ? yes.erase(id) : std::next(id);
+  DSRASQ_CHECK(!yes.empty() && !no.empty(), kInvalidArgument, kWhere,
+               "the model's tokenizer cannot tell yes from no by their first tokens");
+  const at::Tensor logits = session.next_logits();
+  const std::span<const float> values(logits.const_data_ptr<float>(),
+                                      static_cast<size_t>(logits.numel()));
+  return joined(values, yes) > joined(values, no);
+}
+
+}  // namespace
+
+int64_t TaskAnswerer::most_tokens(const TaskRules& rules) const {
+  return max_tokens_ > 0 ? max_tokens_ : rules.max_tokens;
+}
+
+// Where one line counts, generating ends with it; empty lines before it are gone through.
+TaskAnswer TaskAnswerer::write_answer(session::Session& session, const TaskRules& rules) const {
+  session::GenerateOptions options{.max_tokens = most_tokens(rules), .stop = encoder_.stops()};
+  if (rules.first_line) options.stop.push_back("\n");
+  TaskAnswer answer;
+  int64_t n_tokens = 0;
+  do {
+    const session::GenerateResult result = session.generate(options);
+    DSRASQ_CHECK(result.finish_reason != "interrupted", kInterrupted, kWhere,
+                 "stopped by the user");
+    answer.text = cleaned_answer(rules, result.text);
+    n_tokens = result.n_tokens;
+    answer.answer_tokens += n_tokens;
+    options.max_tokens -= n_tokens;
+  } while (rules.first_line && answer.text.empty() && n_tokens > 0 && options.max_tokens > 0);
+  return answer;
+}
+
+TaskAnswer TaskAnswerer::generate(const NamedPolicy& policy, const TaskRules& rules,
+                                  const PromptTokens& prompt) const {
+  session::Session session(engine_, policy.options);
+  const std::span<const int32_t> ids(prompt.ids);
+  const Clock::time_point start = Clock::now();
+  session.read(ids.first(prompt.question_at));
+  session.policy().start_recording();
+  session.read(ids.subspan(prompt.question_at));
+  TaskAnswer answer = write_answer(session, rules);
+  answer.prompt_tokens = static_cast<int64_t>(ids.size());
+  answer.mean_retrieved = session.policy().mean_retrieved();
+  answer.cache_bytes = session.policy().bytes();
+  answer.seconds = seconds_since(start);
+  answer.support = support_of(session.policy().take_recording(), prompt);
+  return answer;
+}
+
+TaskAnswer TaskAnswerer::judge(const NamedPolicy& policy, const TaskRules& rules,
+                               const data::TaskSample& sample) const {
+  TaskAnswer answer;
+  for (size_t i = 0; i < sample.options.size(); ++i) {
+    const PromptTokens prompt = encoder_.encode(prompt_text(rules, sample, sample.options[i].text));
+    session::Session session(engine_, policy.options);
+    const Clock::time_point start = Clock::now();
+    session.read(prompt.ids);
+    if (says_yes(session)) answer.text += concat(answer.text.empty() ? "" : ",", i);
+    answer.prompt_tokens += static_cast<int64_t>(prompt.ids.size());
+    answer.mean_retrieved +=
+        session.policy().mean_retrieved() / static_cast<double>(sample.options.size());
+    answer.cache_bytes = std::max<uint64_t>(answer.cache_bytes, session.policy().bytes());
+    answer.seconds += seconds_since(start);
+  }
+  return answer;
+}
+
+TaskAnswer TaskAnswerer::answer(const NamedPolicy& policy, const TaskRules& rules,
+                                const data::TaskSample& sample) const {
+  if (judges_options(sample)) return judge(policy, rules, sample);
+  return generate(policy, rules, encoder_.encode(prompt_text(rules, sample)));
+}
+
+std::string TaskAnswerer::fingerprint(const NamedPolicy& policy, const TaskRules& rules,
+                                      const data::TaskSample& sample) const {
+  Fingerprint hash;
+  const auto add = [&](const auto& value) {  // with its length, so that nothing runs together
+    const std::string text = concat(value);
+    hash.add(static_cast<uint64_t>(text.size()));
+    hash.add(text);
+  };
+  add(engine_.fingerprint());
+  add(engine_.adapter_fingerprint());
+  add(engine_.options().lora);
+  policy::PolicyOptions options = policy.options;
+  options.visit([&](const auto& value, const char*, const char*) { add(value); });
+  add(options.block);
+  add(options.seed);
+  add(most_tokens(rules));
+  const auto add_prompt = [&](std::string_view option) {
+    for (const int32_t id : encoder_.encode(prompt_text(rules, sample, option)).ids) add(id);
+  };
+  if (!judges_options(sample)) add_prompt("");
+  for (const data::TaskOption& option : sample.options) {
+    if (judges_options(sample)) add_prompt(option.text);
+    add(option.text);
+    add(option.is_right);
+  }
+  for (const std::string& reference : sample.references) add(reference);
+  return hash.hex();
+}
+
+}  // namespace dsrasq::eval

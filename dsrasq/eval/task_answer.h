@@ -1,0 +1,58 @@
+#pragma once
+
+// One sample answered by a model under one policy.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "dsrasq/eval/policy_list.h"
+#include "dsrasq/eval/task_prompt.h"
+#include "dsrasq/session/session.h"
+
+namespace dsrasq::eval {
+
+struct TaskAnswer {
+  std::string text;  ///< what counts of it; the chosen options' numbers, as "0,2"
+  int64_t prompt_tokens = 0, answer_tokens = 0;
+  double mean_retrieved = 0;
+  uint64_t cache_bytes = 0;
+  double seconds = 0;
+  /// Share of the weight of what the question and the answer retrieved that lies on supporting
+  /// documents, and these documents' share of the prompt, which is what chance would give. Nothing
+  /// where nothing was retrieved or no document is supporting.
+  struct Support {
+    double retrieved = 0, of_prompt = 0;
+  };
+  std::optional<Support> support;
+};
+
+class TaskAnswerer {
+ public:
+  /// `max_tokens` of 0: as the rules say. `engine` must outlive this.
+  TaskAnswerer(const session::Engine& engine, const PromptOptions& options, int64_t max_tokens)
+      : engine_(engine), encoder_(engine.tokenizer(), options), max_tokens_(max_tokens) {}
+
+  /// Greedy. Options that are to be judged are asked for one by one, each in a session of its own;
+  /// one is chosen when yes is likelier than no. Throws kInterrupted.
+  TaskAnswer answer(const NamedPolicy& policy, const TaskRules& rules,
+                    const data::TaskSample& sample) const;
+
+  /// 16 hex digits over everything that an answer depends on.
+  std::string fingerprint(const NamedPolicy& policy, const TaskRules& rules,
+                          const data::TaskSample& sample) const;
+
+ private:
+  int64_t most_tokens(const TaskRules& rules) const;
+  TaskAnswer write_answer(session::Session& session, const TaskRules& rules) const;
+  TaskAnswer generate(const NamedPolicy& policy, const TaskRules& rules,
+                      const PromptTokens& prompt) const;
+  TaskAnswer judge(const NamedPolicy& policy, const TaskRules& rules,
+                   const data::TaskSample& sample) const;
+
+  const session::Engine& engine_;
+  PromptEncoder encoder_;
+  int64_t max_tokens_;
+};
+
+}  // namespace dsrasq::eval

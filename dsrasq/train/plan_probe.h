@@ -1,0 +1,25 @@
+#pragma once
+
+// What the plans of all trainings are made from.
+
+#include <cstdint>
+
+#include "dsrasq/model/transformer.h"
+#include "dsrasq/train/run_options.h"
+
+namespace dsrasq::train {
+
+/// One forward pass of the model over a short stretch, measured.
+struct ForwardProbe {
+  double tokens = 0, seconds = 0;
+};
+ForwardProbe probe_forward(const model::Transformer& model, const RunOptions& options);
+
+/// Tokens of a stretch, on average and at the most.
+double mean_length(const RunOptions& options);
+int64_t longest_length(const RunOptions& options);
+
+/// Of `--steps` steps, or the time budget.
+double planned_seconds(const RunOptions& options, double step_seconds);
+
+}  // namespace dsrasq::train
