@@ -3,40 +3,20 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
-#include "cli/policy_list_options.h"
+#include "cli/eval_config.h"
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/process.h"
 #include "dsrasq/eval/needle.h"
 #include "dsrasq/eval/perplexity.h"
-#include "dsrasq/eval/shard_files.h"
 
 namespace dsrasq::cli {
 namespace {
-
-/// Options of an evaluation: `--policy` may list several.
-template <class Task>
-struct EvalConfig {
-  Task task;
-  session::EngineOptions engine;
-  PolicyListOptions policies;
-
-  template <class V>
-  void visit(V&& v) {
-    task.visit(v);
-    engine.visit(v);
-    policies.visit(v);
-  }
-};
 
 // The results of other processes put together, or a run of our own.
 template <class Task, class Run, class Merge>
 nlohmann::ordered_json evaluate(const EvalConfig<Task>& config, const Console& console,
                                 const Run& run, const Merge& merge) {
-  if (!config.task.merge.empty()) {
-    nlohmann::ordered_json merged = merge(config.task.merge);
-    merged["config"] = eval::merged_config(config.task.merge);
-    return merged;
-  }
+  if (!config.task.merge.empty()) return merged(config, merge);
   DSRASQ_CHECK(!config.task.text.empty(), kInvalidArgument, "cli.eval", "want --text FILE");
   eval::parse_policies(config.policies.policy.name,
                        config.policies.policy);  // before the model is loaded
@@ -44,14 +24,6 @@ nlohmann::ordered_json evaluate(const EvalConfig<Task>& config, const Console& c
   const session::Engine engine(config.engine);
   return run(engine, config.policies.policy, config.task,
              [&](const std::string& line) { console.note(line); });
-}
-
-// Samples are for merging, not for people.
-nlohmann::ordered_json shown(nlohmann::ordered_json result, const Console& console) {
-  nlohmann::ordered_json lines = result;
-  lines.erase("samples");
-  console.result_lines(lines);
-  return result;
 }
 
 nlohmann::ordered_json perplexity(const EvalConfig<eval::PerplexityOptions>& config,

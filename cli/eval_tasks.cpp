@@ -4,10 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
-#include "cli/policy_list_options.h"
+#include "cli/eval_config.h"
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/process.h"
-#include "dsrasq/eval/shard_files.h"
 #include "dsrasq/eval/task_run.h"
 
 namespace dsrasq::cli {
@@ -16,25 +15,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 using eval::TaskKind;
 
-struct TaskConfig {
-  eval::TaskOptions task;
-  session::EngineOptions engine;
-  PolicyListOptions policies;
-
-  template <class V>
-  void visit(V&& v) {
-    task.visit(v);
-    engine.visit(v);
-    policies.visit(v);
-  }
-};
+using TaskConfig = EvalConfig<eval::TaskOptions>;
 
 Json evaluate(TaskKind kind, const TaskConfig& config, const Console& console) {
-  if (!config.task.merge.empty()) {
-    Json merged = eval::merge_tasks(config.task.merge);
-    merged["config"] = eval::merged_config(config.task.merge);
-    return merged;
-  }
+  if (!config.task.merge.empty()) return merged(config, eval::merge_tasks);
   DSRASQ_CHECK(!config.task.data.empty(), kInvalidArgument, "cli.eval_tasks", "want --data FILE");
   const policy::PolicyOptions& policy = config.policies.policy;
   eval::parse_policies(policy.name, policy);  // before anything big is read
@@ -45,13 +29,9 @@ Json evaluate(TaskKind kind, const TaskConfig& config, const Console& console) {
                          [&](const std::string& line) { console.note(line); });
 }
 
-// Samples are for programs, not for people.
 template <TaskKind kind>
 Json run(const TaskConfig& config, const Console& console) {
-  Json result = evaluate(kind, config, console), lines = result;
-  lines.erase("samples");
-  console.result_lines(lines);
-  return result;
+  return shown(evaluate(kind, config, console), console);
 }
 
 }  // namespace

@@ -9,16 +9,12 @@
 #include <vector>
 
 namespace dsrasq::model {
-namespace {
-constexpr int64_t kLogitElements = 1 << 26, kLogitElementsCpu = 1 << 22;
-}
 
 TokenScores token_scores(const Transformer& model, const at::Tensor& student,
                          const at::Tensor& teacher, const at::Tensor& ids) {
   const at::NoGradGuard no_grad;
   const int64_t n = student.size(0);
-  const int64_t budget = student.device().is_cpu() ? kLogitElementsCpu : kLogitElements;
-  const int64_t most = std::clamp<int64_t>(budget / model.config().vocab_size, 1, n);
+  const int64_t most = model.logit_rows(n);
   std::vector<at::Tensor> kl, log_probability;
   for (int64_t begin = 0; begin < n; begin += most) {
     const int64_t rows = std::min(most, n - begin), with_next = std::min(rows, n - 1 - begin);

@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <string>
 
 #include "dsrasq/core/error.h"
@@ -15,6 +16,7 @@ using checkpoint::Checkpoint;
 using checkpoint::ModelConfig;
 
 constexpr const char* kWhere = "model.transformer";
+constexpr int64_t kLogitElements = 1 << 26, kLogitElementsCpu = 1 << 22;
 
 at::Tensor linear(const ops::Linear& base, const LowRankAddition& addition, const at::Tensor& x) {
   return addition ? ops::add(base(x), addition(x)) : base(x);
@@ -187,6 +189,11 @@ at::Tensor Transformer::logits(const at::Tensor& states) const {
 at::Tensor Transformer::differentiable_logits(const at::Tensor& states) const {
   check_dense();
   return ops::softcap(ops::at_least_float(head_(states)), config_.final_logit_softcap);
+}
+
+int64_t Transformer::logit_rows(int64_t n) const {
+  const int64_t most = options_.device.is_cpu() ? kLogitElementsCpu : kLogitElements;
+  return std::clamp<int64_t>(most / config_.vocab_size, 1, std::max<int64_t>(1, n));
 }
 
 size_t Transformer::bytes() const {

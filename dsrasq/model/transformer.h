@@ -46,6 +46,10 @@ class Transformer {
   at::Tensor differentiable_forward(const at::Tensor& ids, policy::Policy& policy) const;
   at::Tensor differentiable_logits(const at::Tensor& states) const;
 
+  /// Of `n` states, for how many logits `[rows, V]` are best made at a time, so that memory stays
+  /// small beside the model's: at least 1.
+  int64_t logit_rows(int64_t n) const;
+
   /// Bytes of the weights in memory, low-rank additions included.
   size_t bytes() const;
 

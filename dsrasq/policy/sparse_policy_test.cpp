@@ -287,23 +287,27 @@ TEST(SparsePolicy, RecordingNamesThePositionsThatWereRead) {
   }
 }
 
-TEST(SparsePolicy, AQuestionKeepsOldPagesButNotItsOwn) {
+// What a pool of `pool` tokens holds for a question of 20 tokens, after 2,000 in all.
+std::vector<RetrievedToken> kept_for_a_question(const retriever::Adapter& adapter,
+                                                const Stream& stream, int64_t pool) {
   const AttentionShape shape = small_shape();
-  const retriever::Adapter adapter = small_adapter();
   PolicyOptions options = small_options("dsrasq");
   options.retention = "question";
-  options.pool = 768;
+  options.pool = pool;
   options.top_k = 1024;  // reads all that is stored
   const auto policy = make_policy(options, shape, &adapter);
-  at::manual_seed(7);
-  const Stream stream(2000);
   policy->set_probing(true);
   run(*policy, stream, 20, {64});
   policy->set_probing(false);
   run(*policy, stream, 1979, {64});
   policy->start_recording();
   run(*policy, stream, 1, {1});
-  const auto tokens = policy->take_recording();
+  return policy->take_recording();
+}
+
+TEST(SparsePolicy, AQuestionKeepsOldPagesButNotItsOwn) {
+  at::manual_seed(7);
+  const auto tokens = kept_for_a_question(small_adapter(), Stream(2000), 768);
   ASSERT_GE(tokens.size(), kLayers * 768u);
   int64_t n_old = 0;
   for (const auto& token : tokens) {
@@ -315,20 +319,8 @@ TEST(SparsePolicy, AQuestionKeepsOldPagesButNotItsOwn) {
 
 // How many of the old tokens that the second layer keeps the first one keeps too, as a share.
 double shared_share(const retriever::Adapter& adapter, const Stream& stream) {
-  const AttentionShape shape = small_shape();
-  PolicyOptions options = small_options("dsrasq");
-  options.retention = "question";
-  options.pool = 512;
-  options.top_k = 1024;  // reads all that is stored
-  const auto policy = make_policy(options, shape, &adapter);
-  policy->set_probing(true);
-  run(*policy, stream, 20, {64});
-  policy->set_probing(false);
-  run(*policy, stream, 1979, {64});
-  policy->start_recording();
-  run(*policy, stream, 1, {1});
   std::set<int64_t> old[kLayers];
-  for (const auto& token : policy->take_recording())
+  for (const auto& token : kept_for_a_question(adapter, stream, 512))
     if (token.position < 1700) old[token.layer].insert(token.position);
   int64_t n_shared = 0;
   for (const int64_t position : old[1]) n_shared += old[0].contains(position) ? 1 : 0;
@@ -336,7 +328,6 @@ double shared_share(const retriever::Adapter& adapter, const Stream& stream) {
 }
 
 TEST(SparsePolicy, WhatALayerThatRecallsKeepsForAQuestionAllLayersKeep) {
-  const AttentionShape shape = small_shape();
   retriever::Adapter adapter = small_adapter();
   at::manual_seed(10);
   const Stream stream(2000);

@@ -275,17 +275,6 @@ StudentPolicy PolicyGradientRun::thresholded_student(double log_threshold) {
   return run_.student(rules, nullptr);
 }
 
-StudentPolicy PolicyGradientRun::layered_student(const std::map<int64_t, float>& log_thresholds) {
-  StudentRules rules = run_.rules();
-  rules.counts_expected = false;
-  rules.pick = [this, &log_thresholds](const PoolScores& pool) {
-    PoolScores other = pool;
-    other.threshold = at::full({1}, log_thresholds.at(layer_), pool.scores.options());
-    return greedy_pick(other, retriever::kBudgetSizes.back(), true);
-  };
-  return run_.student(rules, [this](int64_t layer, const at::Tensor&) { layer_ = layer; });
-}
-
 ThresholdFit PolicyGradientRun::fit_thresholds() {
   ThresholdFit fit;
   for (int64_t i = 0; i < options_.rl.threshold_stretches; ++i) {
@@ -341,8 +330,13 @@ std::vector<RuleScore> PolicyGradientRun::compare() {
       static_cast<double>(options_.length - first_row()) / static_cast<double>(options_.length);
   const auto fitted = fit_thresholds().fitted_to(own.picked / share);
   run_.parameters().set_thresholds(fitted.thresholds);
-  rules.push_back(
-      {"p > one share a layer", run_.score([&] { return layered_student(fitted.thresholds); })});
+  rules.push_back({"p > one share a layer", run_.score([&] {
+                     StudentRules layered = run_.rules();
+                     layered.top_k = retriever::kBudgetSizes.back();
+                     layered.thresholded = true;
+                     layered.counts_expected = false;
+                     return run_.student(layered, nullptr);
+                   })});
   return rules;
 }
 

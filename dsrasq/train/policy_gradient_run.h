@@ -60,7 +60,6 @@ class PolicyGradientRun {
   std::unique_ptr<SelectionRollout> rollout(bool samples, uint64_t seed);
   StudentPolicy student(SelectionRollout& rollout);
   StudentPolicy thresholded_student(double log_threshold);
-  StudentPolicy layered_student(const std::map<int64_t, float>& log_thresholds);
   at::Tensor learn(int64_t step, int64_t index);
   at::Tensor learn_expected(int64_t step, int64_t index);
   /// Adds what a layer's costs say about its head; see learn_expected for the sums `[6]`.
@@ -81,7 +80,6 @@ class PolicyGradientRun {
   const StretchSampler& sampler_;
   SelectionKind kind_;
   SizeCredit credit_;
-  int64_t layer_ = -1;  // that a layered student attends in
 };
 
 }  // namespace dsrasq::train

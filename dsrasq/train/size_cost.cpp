@@ -11,8 +11,6 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr int64_t kLogitElements = 1 << 26, kLogitElementsCpu = 1 << 22;
-
 // Sums over the first n of the best [H, R, M], for n = 0 ... M.
 at::Tensor running_sums(const at::Tensor& of_tokens, const at::Tensor& columns,
                         const at::Tensor& seen) {
@@ -26,8 +24,7 @@ at::Tensor running_sums(const at::Tensor& of_tokens, const at::Tensor& columns,
 LabelGradient label_gradient(const model::Transformer& model, const at::Tensor& states,
                              const at::Tensor& ids, at::Generator& generator) {
   const int64_t n = states.size(0);
-  const int64_t budget = states.device().is_cpu() ? kLogitElementsCpu : kLogitElements;
-  const int64_t most = std::clamp<int64_t>(budget / model.config().vocab_size, 1, n);
+  const int64_t most = model.logit_rows(n);
   std::vector<at::Tensor> gradients, nll;
   for (int64_t begin = 0; begin < n; begin += most) {
     const int64_t rows = std::min(most, n - begin), with_next = std::min(rows, n - 1 - begin);

@@ -47,12 +47,12 @@ TEST(SizeCost, IsThatOfReadingEachSetByItself) {
                          .scale = 0.7};
   const std::vector<at::Tensor> gradients{doubles({kTokens, kHeads, kDim}),
                                           doubles({kTokens, kHeads, kDim})};
-  const RankedRows ranked{
-      .rows = {at::tensor({9, 19}), 19},
-      .best = at::tensor({4, 2, 3, 7, 5, 3, 9, 14, 2, 6}).view({2, 5}),
-      .seen = at::tensor({1, 1, 1, 0, 0, 1, 1, 1, 1, 1}).to(at::kBool).view({2, 5}),
-      .sinks = kSinks,
-      .window = kWindow};
+  RankedRows ranked;
+  ranked.rows = {at::tensor({9, 19}), 19};
+  ranked.best = at::tensor({4, 2, 3, 7, 5, 3, 9, 14, 2, 6}).view({2, 5});
+  ranked.seen = at::tensor({1, 1, 1, 0, 0, 1, 1, 1, 1, 1}).to(at::kBool).view({2, 5});
+  ranked.sinks = kSinks;
+  ranked.window = kWindow;
   const at::Tensor costs = size_costs(a, gradients, ranked);
   ASSERT_EQ(costs.sizes(), (std::vector<int64_t>{2, 2, 6}));
   for (int64_t r = 0; r < 2; ++r) {

@@ -8,9 +8,6 @@
 #include <vector>
 
 namespace dsrasq::train {
-namespace {
-constexpr int64_t kLogitElements = 1 << 26, kLogitElementsCpu = 1 << 22;
-}
 
 TaskTerms task_terms(const model::Transformer& model, const at::Tensor& student,
                      const at::Tensor& teacher, const at::Tensor& ids, const TaskWeights& weights,
@@ -18,8 +15,7 @@ TaskTerms task_terms(const model::Transformer& model, const at::Tensor& student,
   // The last position predicts a token that the stretch does not have.
   const int64_t n = student.size(0) - 1;
   const auto count = static_cast<double>(n);
-  const int64_t budget = student.device().is_cpu() ? kLogitElementsCpu : kLogitElements;
-  const int64_t most = std::clamp<int64_t>(budget / model.config().vocab_size, 1, n);
+  const int64_t most = model.logit_rows(n);
   std::vector<at::Tensor> kl, student_nll, teacher_nll, gradients;
   for (int64_t begin = 0; begin < n; begin += most) {
     const int64_t rows = std::min(most, n - begin);

@@ -4,7 +4,6 @@
 #include <ATen/TensorOperators.h>
 
 #include <cmath>
-#include <vector>
 
 namespace dsrasq::train {
 namespace {
@@ -54,21 +53,6 @@ ThresholdFit::Fitted ThresholdFit::fitted_to(double mean_size) const {
   }
   const Fitted more = fitted(std::exp(low)), fewer = fitted(std::exp(high));
   return more.size - mean_size < mean_size - fewer.size ? more : fewer;
-}
-
-ThresholdFit::Fitted ThresholdFit::common(double mean_size) const {
-  Fitted best;
-  for (int64_t i = 0; i < kGrid; ++i) {
-    Fitted one;
-    for (const auto& [layer, sums] : layers_) {
-      one.thresholds[layer] = static_cast<float>(threshold_at(i));
-      one.cost += sums.cost[i].item<double>() / sums.rows;
-      one.size += sums.size[i].item<double>() / sums.rows / static_cast<double>(layers_.size());
-    }
-    if (best.thresholds.empty() || std::abs(one.size - mean_size) < std::abs(best.size - mean_size))
-      best = one;
-  }
-  return best;
 }
 
 }  // namespace dsrasq::train

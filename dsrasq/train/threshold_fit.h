@@ -26,8 +26,6 @@ class ThresholdFit {
   Fitted fitted(double price) const;
   /// With the price at which |S| comes nearest to `mean_size`.
   Fitted fitted_to(double mean_size) const;
-  /// One threshold for all layers, likewise.
-  Fitted common(double mean_size) const;
 
  private:
   struct Sums {
