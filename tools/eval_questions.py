@@ -11,8 +11,8 @@ the second halves of sentences instead. Ways of reading the text:
     question   the same, keeping what the question (read first) retrieves: one read a question
     random     a pool that holds all of it, tokens retrieved at random
     recency    the same, the most recent ones
-A text is read once and asked through its session file, except by `question`. Each answer is kept in the
-folder as it comes, and a run that was stopped goes on from there (`--again` asks anew).
+A text is read once and asked through its session file, except by `question`. Answers are kept in the folder
+as they come: a run that was stopped goes on, one that ended leaves its result alone.
 """
 import argparse
 import concurrent.futures
@@ -41,8 +41,6 @@ def parse_arguments():
     parser.add_argument("--document", type=pathlib.Path, help="made by scripts/document when not given")
     parser.add_argument("--folder", default=ROOT / ".cache/questions", type=pathlib.Path,
                         help="for session files and results")
-    parser.add_argument("--again", action="store_true", help="ask questions that the folder has answers of too")
-    parser.add_argument("--first", default="", metavar="N,N", help="numbers of questions to ask before the others")
     parser.add_argument("--keep", action="store_true", help="leave the session files, for other questions")
     parser.add_argument("--jobs", default=1, type=int, metavar="N", help="questions asked at once")
     parser.add_argument("--option", action="append", default=[], metavar="WORD",
@@ -112,9 +110,7 @@ def ask_all(arguments, way, document, questions):
              for number in range(1, len(questions) + 1)]
     session = arguments.folder / f"{way}.dsr"
     source = ["--session", session]
-    wanted = [number for number, file in enumerate(files, 1) if arguments.again or not file.exists()]
-    first = [int(number) for number in arguments.first.split(",") if number]
-    wanted.sort(key=lambda number: (first + [number]).index(number))
+    wanted = [number for number, file in enumerate(files, 1) if not file.exists()]
     if way == "question":
         source = ["--context", document, *WAYS[way]]
     elif wanted and not session.exists():
@@ -131,7 +127,10 @@ def ask_all(arguments, way, document, questions):
         list(pool.map(answer, wanted))
     if not arguments.keep:
         session.unlink(missing_ok=True)
-    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    answers = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    for file in files:
+        file.unlink()
+    return answers
 
 
 def main():

@@ -411,6 +411,21 @@ TEST(SparsePolicy, OptionsOutOfRangeAreNamed) {
   }
   options = small_options("magic");
   EXPECT_THROW(check_options(options), Error);
+  const auto refusal = [](const std::string& retrieve, double min_share) -> std::string {
+    PolicyOptions options = small_options("dsrasq");
+    options.retrieve = retrieve;
+    options.min_share = min_share;
+    try {
+      check_options(options);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "no throw";
+  };
+  EXPECT_NE(refusal("some", 0).find("--retrieve is 'some', want auto"), std::string::npos);
+  EXPECT_NE(refusal("auto", 1).find("--min-share is 1, want"), std::string::npos);
+  EXPECT_NE(refusal("auto", std::nan("")).find("--min-share is nan"), std::string::npos);
+  EXPECT_NE(refusal("topk", 0.1).find("--min-share is a threshold"), std::string::npos);
 }
 
 }  // namespace

@@ -133,6 +133,17 @@ TEST_F(SessionFileTest, AnOracleIsNeitherSavedNorRestored) {
                        "s.dsr: --policy oracle looks at all keys"));
 }
 
+TEST_F(SessionFileTest, AMethodToCompareWithIsNeitherSavedNorRestored) {
+  try {
+    Session(*engine_, tiny_options("h2o")).save(path());
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_TRUE(contains(error.what(), "--policy h2o is there to compare with")) << error.what();
+  }
+  EXPECT_TRUE(contains(refusal("recency", "state", merge({{"options", {{"policy", "razor"}}}})),
+                       "s.dsr: --policy razor is there to compare with"));
+}
+
 TEST_F(SessionFileTest, AnEmptySessionIsSavedToo) {
   Session(*engine_, tiny_options("dsrasq")).save(path());
   EXPECT_EQ(Session::load(*engine_, path())->position(), 0);

@@ -170,6 +170,23 @@ class WithModel(CliTest):
         self.assertNotIn("reading", done.stdout)
         self.assertIn("reading", done.stderr)
 
+    def test_passages_are_read_again_where_memory_and_the_user_allow(self):
+        path = self.file("log.txt", TEXT)
+
+        def ask(*words):
+            done = run("ask", "--context", path, "What did she write?", "--json", *self.options, *words)
+            return self.json_of(done), done.stderr
+        again, notes = ask()
+        self.assertIn("passages: ", notes)
+        alone, notes = ask("--reread", "0")
+        self.assertNotIn("passages: ", notes)
+        self.assertGreater(again["cache_bytes"], alone["cache_bytes"])
+        tight, notes = ask("--memory", str(alone["cache_bytes"]))
+        self.assertIn("no room to read passages again", notes)
+        self.assertLessEqual(tight["cache_bytes"], alone["cache_bytes"])
+        self.assertIn("--reread is 65, want 0 to 64",
+                      self.refused(2, "invalid_argument", "ask", "--context", path, "Why?", "--reread", "65"))
+
     def test_quiet_leaves_stderr_empty(self):
         done = run("generate", "Once", "--quiet", *self.options)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
