@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "dsrasq/ops/grouped_heads.h"
 #include "dsrasq/ops/rows.h"
 
 namespace dsrasq::policy {
@@ -20,11 +21,7 @@ HeadShape HeadShape::of(const AttentionShape& shape, int64_t layer, at::Device d
 }
 
 at::Tensor grouped_products(const at::Tensor& q, const at::Tensor& keys) {
-  const int64_t n_kv = keys.size(0), n_rep = q.size(0) / n_kv;
-  const at::Tensor rows = q.to(keys.scalar_type()).reshape({n_kv, n_rep * q.size(1), q.size(2)});
-  return at::bmm(rows, keys.transpose(1, 2))
-      .to(at::kFloat)
-      .view({q.size(0), q.size(1), keys.size(1)});
+  return ops::grouped_products(q.to(keys.scalar_type()), keys).to(at::kFloat);
 }
 
 at::Tensor grouped_logits(const at::Tensor& q, const at::Tensor& keys, const HeadShape& shape) {
@@ -37,10 +34,7 @@ at::Tensor visible_softmax(const at::Tensor& logits, const at::Tensor& visible) 
 }
 
 at::Tensor grouped_values(const at::Tensor& weights, const at::Tensor& values) {
-  const int64_t n_kv = values.size(0), n_rep = weights.size(0) / n_kv;
-  const at::Tensor rows =
-      weights.to(values.scalar_type()).reshape({n_kv, n_rep * weights.size(1), weights.size(2)});
-  return at::bmm(rows, values).view({weights.size(0), weights.size(1), values.size(2)});
+  return ops::grouped_values(weights.to(values.scalar_type()), values);
 }
 
 at::Tensor group_mean(const at::Tensor& per_head, int64_t n_kv_heads) {

@@ -8,6 +8,7 @@
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/kernels/int8_rows.h"
+#include "dsrasq/ops/grouped_heads.h"
 #include "dsrasq/ops/rows.h"
 #include "dsrasq/retriever/budget_head.h"
 
@@ -28,17 +29,12 @@ at::Tensor through_int8(const at::Tensor& x, int max_code) {
 
 // [T, H, D] and [N, Hkv, D] to fp32 [H, T, N].
 at::Tensor grouped_product(const at::Tensor& q, const at::Tensor& k) {
-  const int64_t n = q.size(0), n_kv = k.size(1), n_rep = q.size(1) / n_kv;
-  const at::Tensor rows = q.transpose(0, 1).reshape({n_kv, n_rep * n, q.size(2)});
-  return at::matmul(rows, k.permute({1, 2, 0})).to(at::kFloat).view({q.size(1), n, k.size(0)});
+  return ops::grouped_products(q.transpose(0, 1), k.transpose(0, 1)).to(at::kFloat);
 }
 
 // Weights [H, T, N] times values [N, Hkv, D]: [T, H, D].
 at::Tensor weighted_sum(const at::Tensor& weights, const at::Tensor& v) {
-  const int64_t n_heads = weights.size(0), n = weights.size(1), n_kv = v.size(1);
-  const at::Tensor folded =
-      weights.to(v.scalar_type()).view({n_kv, n_heads / n_kv * n, weights.size(2)});
-  return at::matmul(folded, v.transpose(0, 1)).view({n_heads, n, v.size(2)}).transpose(0, 1);
+  return ops::grouped_values(weights.to(v.scalar_type()), v.transpose(0, 1)).transpose(0, 1);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 
+#include "dsrasq/ops/grouped_heads.h"
 #include "dsrasq/ops/rows.h"
 
 namespace dsrasq::train {
@@ -59,19 +60,12 @@ at::Tensor attend_fused(const DenseAttention& a) {
 
 }  // namespace
 
-// The query heads of a KV head are more rows of one product.
 at::Tensor grouped_product(const at::Tensor& q, const at::Tensor& k) {
-  const int64_t n_rows = q.size(0), n_heads = q.size(1), width = q.size(2), n_kv = k.size(1);
-  const at::Tensor rows = q.transpose(0, 1).reshape({n_kv, n_heads / n_kv * n_rows, width});
-  return rows.matmul(k.permute({1, 2, 0})).view({n_heads, n_rows, k.size(0)});
+  return ops::grouped_products(q.transpose(0, 1), k.transpose(0, 1));
 }
 
 at::Tensor weighted_values(const at::Tensor& weights, const at::Tensor& v) {
-  const int64_t n_heads = weights.size(0), n_rows = weights.size(1), n_kv = v.size(1);
-  return weights.reshape({n_kv, n_heads / n_kv * n_rows, weights.size(2)})
-      .matmul(v.transpose(0, 1))
-      .view({n_heads, n_rows, v.size(2)})
-      .transpose(0, 1);
+  return ops::grouped_values(weights, v.transpose(0, 1)).transpose(0, 1);
 }
 
 const ops::Rope::Angles& AngleCache::get(const ops::Rope& rope, int64_t first, int64_t n,
