@@ -59,6 +59,8 @@ MaskedPolicy::MaskedPolicy(const PolicyOptions& options, const AttentionShape& s
                  "dsrasq needs an adapter with an indexer for layer ", i);
     index_heads_ = adapter->n_heads;
     rule_ = size_rule(options, *adapter);
+    if (options.slots > 0 && adapter->slots.contains(i))
+      layer.slots.emplace(adapter->slots.at(i), device);
     layer.indexer = adapter->indexers.at(i);
     layer.indexer.visit([&](const char*, at::Tensor& tensor) { tensor = tensor.to(device); });
     if (rule_ == SizeRule::kThreshold) layer.log_threshold = log_threshold(options, *adapter, i);
@@ -82,6 +84,19 @@ void MaskedPolicy::begin(int64_t n_tokens) {
   distance_ = at::arange(position_, position_ + n_tokens, longs).unsqueeze(1) -
               at::arange(position_ + n_tokens, longs).unsqueeze(0);
   reserve(position_ + n_tokens);
+  if (position_ % options_.block != 0) return;
+  for (Layer& layer : layers_)
+    if (layer.slots) fold_left_blocks(layer);
+}
+
+// Takes into the slots the blocks that have wholly left the window, sinks excluded.
+void MaskedPolicy::fold_left_blocks(Layer& layer) const {
+  const int64_t n_left = std::max<int64_t>(0, position_ - options_.window) / options_.block;
+  for (int64_t block = layer.slots->n_folds(); block < n_left; ++block) {
+    const int64_t first = std::max(block * options_.block, options_.sinks);
+    const int64_t n = (block + 1) * options_.block - first;
+    layer.slots->fold(layer.k8.narrow(0, first, n), layer.v8.narrow(0, first, n));
+  }
 }
 
 // Doubles the room when it is short.
@@ -237,8 +252,11 @@ at::Tensor MaskedPolicy::attend(const LayerInput& input) {
   const at::Tensor weights =
       at::softmax(scores.masked_fill_(at::logical_not(seen), kMinusInfinity), -1);
   if (!layer.is_sparse) return weighted_sum(weights, layer.v.narrow(0, 0, n));
-  return weighted_sum(weights * local, layer.v.narrow(0, 0, n)) +
-         weighted_sum(weights * at::logical_not(local), layer.v8.narrow(0, 0, n));
+  at::Tensor out = weighted_sum(weights * local, layer.v.narrow(0, 0, n)) +
+                   weighted_sum(weights * at::logical_not(local), layer.v8.narrow(0, 0, n));
+  if (!layer.slots) return out;
+  const at::Tensor from_slots = layer.slots->read(input.q, own.scale);
+  return from_slots.defined() ? out + from_slots : out;
 }
 
 size_t MaskedPolicy::bytes() const {
@@ -247,6 +265,8 @@ size_t MaskedPolicy::bytes() const {
     for (const at::Tensor* rows : {&layer.k, &layer.k_rotated, &layer.v, &layer.k8,
                                    &layer.k8_rotated, &layer.v8, &layer.index_keys})
       bytes += rows->defined() ? rows->nbytes() : 0;
+  for (const Layer& layer : layers_)
+    if (layer.slots) bytes += layer.slots->bytes();
   return bytes;
 }
 

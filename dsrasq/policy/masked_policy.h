@@ -2,12 +2,15 @@
 
 // Every policy on a GPU, by plain tensor operations: all tokens are kept, and a mask says which of
 // them a query reads. The same rules as FullPolicy and SparsePolicy (int8 pool, clamped distances,
-// quantised index scores), for evaluation; memory grows with the text, and time with its square.
+// quantised index scores, latent slots), for evaluation; memory grows with the text, and time with
+// its square.
 
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "dsrasq/policy/factory.h"
+#include "dsrasq/policy/masked_slots.h"
 #include "dsrasq/policy/policy.h"
 #include "dsrasq/policy/set_size.h"
 
@@ -40,6 +43,7 @@ class MaskedPolicy final : public Policy {
     at::Tensor index_keys;                 // [capacity, d_i], as the pool gives them back
     retriever::IndexerParameters indexer;  // on the device
     retriever::BudgetParameters budget;    // on the device, where the rule wants it
+    std::optional<MaskedSlots> slots;
     float log_threshold = 0;
     bool is_sparse = false;  // neither full attention nor a sliding window
   };
@@ -48,6 +52,7 @@ class MaskedPolicy final : public Policy {
   };
   void store(const LayerInput& input, Layer& layer, const Turns& turns) const;
   void reserve(int64_t n_tokens);
+  void fold_left_blocks(Layer& layer) const;
   at::Tensor local_mask(const Layer& layer, int64_t sliding_window) const;
   at::Tensor logits(const LayerInput& input, const Layer& layer, const Turns& turns,
                     const at::Tensor& local) const;

@@ -147,6 +147,23 @@ at::Tensor reference(const PolicyOptions& options, const AttentionShape& shape,
   return out;
 }
 
+// Slots with open gates.
+memory::SlotParameters open_slots() {
+  const auto random = [](int64_t n) {
+    const at::Tensor values = at::randn({n});
+    return std::vector<float>(values.const_data_ptr<float>(), values.const_data_ptr<float>() + n);
+  };
+  constexpr int64_t kWidth = kKvHeads * kDim, kSlots = 5;
+  return {.n_slots = kSlots,
+          .n_kv_heads = kKvHeads,
+          .u_k = random(kWidth * kSlots),
+          .u_v = random(kWidth * kSlots),
+          .beta = std::vector<float>(kSlots, 0.9f),
+          .read_k = random(kKvHeads * kWidth * kDim),
+          .read_v = random(kKvHeads * kWidth * kDim),
+          .gate = std::vector<float>(kHeads, 0.5f)};
+}
+
 TEST(SparsePolicy, ReadsSinksWindowAndPickedTokensWithClampedDistances) {
   at::manual_seed(1);
   const AttentionShape shape = small_shape();
@@ -232,24 +249,12 @@ TEST(SparsePolicy, ARestoredPolicyGoesOnWithTheSameBits) {
   fs::remove(path);
 }
 
-// Slots with open gates: folding happens at blocks, so cuts must not matter either.
+// Folding happens at blocks, so cuts must not matter either.
 TEST(SparsePolicy, SlotsDoNotDependOnCutsAndAreRestored) {
   const AttentionShape shape = small_shape();
-  retriever::Adapter adapter = small_adapter();
-  const auto random = [](int64_t n) {
-    const at::Tensor values = at::randn({n});
-    return std::vector<float>(values.const_data_ptr<float>(), values.const_data_ptr<float>() + n);
-  };
   at::manual_seed(8);
-  constexpr int64_t kWidth = kKvHeads * kDim, kSlots = 5;
-  adapter.slots[1] = {.n_slots = kSlots,
-                      .n_kv_heads = kKvHeads,
-                      .u_k = random(kWidth * kSlots),
-                      .u_v = random(kWidth * kSlots),
-                      .beta = std::vector<float>(kSlots, 0.9f),
-                      .read_k = random(kKvHeads * kWidth * kDim),
-                      .read_v = random(kKvHeads * kWidth * kDim),
-                      .gate = std::vector<float>(kHeads, 0.5f)};
+  retriever::Adapter adapter = small_adapter();
+  adapter.slots[1] = open_slots();
   const Stream stream(500);
   const PolicyOptions options = small_options("dsrasq");
   const auto outputs = [&](const PolicyOptions& o, const std::vector<int64_t>& cuts) {
@@ -368,6 +373,23 @@ TEST(SparsePolicy, AgreesWithTheMaskedPolicyThatKeepsEverything) {
     EXPECT_GT((difference < 1e-4).sum().item<int64_t>(), 396) << name;
     EXPECT_NEAR(policy->mean_retrieved(), masked.mean_retrieved(), 1e-9) << name;
   }
+}
+
+TEST(SparsePolicy, SlotsGiveWhatTheMaskedPolicyReads) {
+  const AttentionShape shape = small_shape();
+  at::manual_seed(8);
+  retriever::Adapter adapter = small_adapter();
+  adapter.slots[1] = open_slots();
+  const Stream stream(500);
+  // No pool tokens are read, so that nothing but the slots tells the two apart.
+  PolicyOptions options = small_options("dsrasq");
+  options.top_k = 0;
+  MaskedPolicy masked(options, shape, &adapter, at::kCPU);
+  const at::Tensor want = run(*make_policy(options, shape, &adapter), stream, 500, {64});
+  EXPECT_LT((run(masked, stream, 500, {50}) - want).abs().max().item<double>(), 1e-4);
+  options.slots = 0;
+  MaskedPolicy silent(options, shape, &adapter, at::kCPU);
+  EXPECT_GT((run(silent, stream, 500, {50}) - want).abs().max().item<double>(), 1e-2);
 }
 
 TEST(SparsePolicy, ThresholdsAndBudgetsPickWhatTheMaskedPolicyPicks) {
