@@ -42,7 +42,8 @@ struct Nccl {
     DSRASQ_CHECK(library != nullptr, kUnavailable, kWhere,
                  "GPUs of several processes need NCCL, which cannot be loaded: ", dlerror());
     const auto load = [&](auto& function, const char* name) {
-      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
+      using Function = std::remove_reference_t<decltype(function)>;
+      function = reinterpret_cast<Function>(dlsym(library, name));
       DSRASQ_CHECK(function != nullptr, kUnavailable, kWhere, "this NCCL has no ", name);
     };
     load(get_unique_id, "ncclGetUniqueId");

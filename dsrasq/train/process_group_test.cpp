@@ -1,11 +1,13 @@
 #include "dsrasq/train/process_group.h"
 
+#include <ATen/Context.h>
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <thread>
@@ -80,6 +82,20 @@ TEST(ProcessGroupTest, WhatOneThrowsAllThrow) {
   EXPECT_LT(Clock::now() - start, 10s);
 }
 
+TEST(ProcessGroupTest, OneThatThrowsDoesNotWaitForItsSums) {
+  const auto errors = run_workers(2, [](const std::shared_ptr<ProcessGroup>& group) {
+    const at::Tensor values = at::ones({4});
+    if (group->is_first()) {
+      const ProcessGroup::Pending sum = group->start_sum(values);  // which the other never begins
+      throw Error(ErrorCode::kBadInput, "x", "no text");
+    }
+    std::this_thread::sleep_for(2s);
+    static_cast<void>(group->any(false));
+  });
+  EXPECT_EQ(errors[0], "bad_input: [x] no text");
+  EXPECT_EQ(errors[1], "bad_input: [train.processes] process 0: no text");
+}
+
 TEST(ProcessGroupTest, TheFirstToldEvenWhenItServesTheOthers) {
   const auto errors = run_workers(3, [](const std::shared_ptr<ProcessGroup>& group) {
     if (group->is_first()) throw Error(ErrorCode::kBadInput, "x", "no text");
@@ -139,6 +155,36 @@ TEST(ProcessGroupTest, OneThatIsKilledIsNamed) {
   EXPECT_LT(Clock::now() - *start, 10s);
   EXPECT_NE(status_of(others[0]), 0);
   EXPECT_TRUE(WIFSIGNALED(status_of(others[1])));
+}
+
+// In a process of its own for each GPU: see GpusSumToo.
+TEST(ProcessGroupTest, DISABLED_GpuWorker) {
+  std::string device = "cuda";
+  const auto group = join_processes(device);
+  group->run([&] {
+    EXPECT_EQ(device, concat("cuda:", group->rank()));
+    const auto options = at::TensorOptions(at::Device(device));
+    const at::Tensor bank = at::full({3, 1 << 20}, static_cast<double>(group->rank() + 1), options);
+    std::vector<ProcessGroup::Pending> sums;
+    for (int64_t row = 0; row < 3; ++row) {
+      bank[row].mul_(static_cast<double>(row));  // the sum has to wait for it
+      sums.push_back(group->start_sum(bank[row]));
+    }
+    for (const ProcessGroup::Pending& sum : sums) group->wait(sum);
+    const at::Tensor wanted = at::arange(3, at::kFloat).mul(3).unsqueeze(1).expand({3, 1 << 20});
+    EXPECT_TRUE(bank.to(at::kCPU).equal(wanted));
+    EXPECT_EQ(group->of_first(7 + group->rank()), 7);
+  });
+  std::_Exit(HasFailure() ? 1 : 0);  // globals of some CUDA builds abort when they are destroyed
+}
+
+TEST(ProcessGroupTest, GpusSumToo) {
+  if (!at::hasCUDA() || at::getNumGPUs() < 2) GTEST_SKIP() << "wants two GPUs";
+  const uint16_t port = free_port();
+  std::vector<pid_t> workers;
+  for (const int64_t rank : {0, 1})
+    workers.push_back(spawn_worker("*DISABLED_GpuWorker", rank, 2, port));
+  for (const pid_t worker : workers) EXPECT_EQ(status_of(worker), 0);
 }
 
 }  // namespace

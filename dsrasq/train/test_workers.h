@@ -72,7 +72,8 @@ inline pid_t spawn_worker(const std::string& filter, int64_t rank, int64_t size,
       concat("RANK=", rank), concat("WORLD_SIZE=", size), concat("LOCAL_RANK=", rank),
       "MASTER_ADDR=127.0.0.1", concat("MASTER_PORT=", port), "TORCHELASTIC_RUN_ID=test",
       "TORCHELASTIC_RESTART_COUNT=0"};
-  for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
+  for (char** inherited = environ; *inherited != nullptr; ++inherited)
+    variables.emplace_back(*inherited);
   std::vector<char*> arguments, environment;
   for (std::string& word : words) arguments.push_back(word.data());
   for (std::string& variable : variables) environment.push_back(variable.data());

@@ -35,9 +35,9 @@ struct TrainInput {
 TrainInput train_input(const model::Transformer& model, const text::Tokenizer& tokenizer,
                        const std::string& fingerprint, const std::string& name);
 
-/// The token cache that training reads, written first (by the first process) when `data` is text:
-/// its path. Before that throws as check_outputs does, and kResourceExhausted when the text does not fit into the free
-/// memory.
+/// The token cache that training reads, written first, by the first process, when `data` is text:
+/// its path. Before that throws as check_outputs does, and kResourceExhausted when the text does
+/// not fit into the free memory.
 std::string prepare_training_tokens(
     const TrainInput& input, const RunOptions& options,
     const std::function<void(int64_t, int64_t)>& progress = nullptr);

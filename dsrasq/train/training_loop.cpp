@@ -101,7 +101,8 @@ void TrainingLoop::share_decisions() {
   stops_ = interrupted();
   saves_ = step_ % common_.checkpoint_every == 0 || overdue;
   if (processes().size() == 1) return;
-  const at::Tensor decisions = at::tensor({int64_t{stops_}, int64_t{processes().is_first() && saves_}}, at::kLong);
+  const bool first_saves = processes().is_first() && saves_;
+  const at::Tensor decisions = at::tensor({int64_t{stops_}, int64_t{first_saves}}, at::kLong);
   processes().sum(decisions);
   stops_ = decisions[0].item<int64_t>() > 0;
   saves_ = decisions[1].item<int64_t>() > 0;

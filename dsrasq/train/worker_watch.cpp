@@ -59,6 +59,7 @@ void WorkerWatch::tell_once(ErrorCode code, const std::string& message) {
 }
 
 void WorkerWatch::tell(ErrorCode code, std::string_view what) {
+  told_ = true;
   try {
     if (!failed_)
       tell_once(code, concat("process ", place_.rank, ": ", sentence_of(first_line(what))));
@@ -98,7 +99,7 @@ void WorkerWatch::watch() {
     lock.unlock();
     try {
       look();
-    } catch (const std::exception& error) {
+    } catch (const std::exception&) {
       if (!leaving_ || broken_)
         take({ErrorCode::kStopped, place_.is_served
                                        ? "what the processes were started with has ended"
@@ -119,7 +120,7 @@ void WorkerWatch::look() {
     count_as_heard();
     return;
   }
-  if (!leaving_) look_after_next();
+  if (!leaving_ || broken_) look_after_next();
 }
 
 void WorkerWatch::look_after_next() {

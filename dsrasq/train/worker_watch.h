@@ -27,7 +27,8 @@ class WorkerWatch {
 
   /// Throws what the first process that stopped has told, or that it has fallen silent.
   void check() const;
-  bool has_failure() const { return failed_; }
+  /// Whether a process has stopped before its time, this one included.
+  bool has_failure() const { return failed_ || told_; }
   /// Tells the others why this process stops, unless one has stopped before. Process 0 gives them
   /// the time to hear it.
   void tell(ErrorCode code, std::string_view what);
@@ -51,7 +52,7 @@ class WorkerWatch {
 
   const WorkerPlace place_;
   WorkerStore& store_;
-  std::atomic<bool> failed_ = false, heard_ = false, leaving_ = false,
+  std::atomic<bool> failed_ = false, told_ = false, heard_ = false, leaving_ = false,
                     broken_ = false;
   mutable std::mutex mutex_;
   std::condition_variable stops_;

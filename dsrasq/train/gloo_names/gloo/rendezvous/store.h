@@ -1,9 +1,8 @@
 #pragma once
 
-// LibTorch's wheel holds Gloo and ProcessGroupGloo.hpp, which includes Gloo's headers, but not those
-// headers. The names that ProcessGroupGloo.hpp mentions are declared in this folder. They are used
-// there through pointers only, and nothing of them is made or called on this side, so that their
-// layout does not matter.
+// LibTorch's wheel holds Gloo and ProcessGroupGloo.hpp, but not the headers of Gloo that the latter
+// includes. This folder declares the names that it mentions. It uses them through pointers only,
+// and nothing of them is made or called on this side, so that their layout does not matter.
 
 #include <chrono>
 #include <string>
