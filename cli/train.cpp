@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "cli/train_processes.h"
 #include "dsrasq/core/process.h"
 #include "dsrasq/session/engine.h"
 #include "dsrasq/train/retriever_trainer.h"
@@ -68,12 +69,12 @@ nlohmann::ordered_json plan_json(const train::TrainPlan& plan) {
           {"total_seconds", plan.total_seconds}};
 }
 
-nlohmann::ordered_json train_retriever(const TrainConfig& config, const Console& console) {
-  train::check_run_options(config.train, "cli.train");  // before the model is loaded
-  watch_interrupts();
-  const session::Engine engine(config.engine);
-  const train::TrainInput input = train::train_input(
+nlohmann::ordered_json train_here(const TrainConfig& config, const Console& console,
+                                  const TrainingPlace& place) {
+  const session::Engine engine(place.engine);
+  train::TrainInput input = train::train_input(
       engine.model(), engine.tokenizer(), engine.fingerprint(), engine.model().config().name);
+  input.processes = place.processes;
   nlohmann::ordered_json result;
   if (config.dry_run) {
     result = plan_json(train::plan_retriever_training(input, config.train));
@@ -92,10 +93,19 @@ nlohmann::ordered_json train_retriever(const TrainConfig& config, const Console&
               {"seconds", trained.seconds},
               {"adapter", trained.adapter},
               {"score", score_json(trained.score)}};
+    if (!place.processes->is_first()) return result;
     write_config(trained.adapter, config);
   }
   console.result_lines(result);
   return result;
+}
+
+nlohmann::ordered_json train_retriever(const TrainConfig& config, const Console& console) {
+  train::check_run_options(config.train, "cli.train");  // before the model is loaded
+  watch_interrupts();
+  return with_processes(
+      config.engine, !config.dry_run && !config.prepare_only,
+      [&](const TrainingPlace& place) { return train_here(config, console, place); });
 }
 
 }  // namespace

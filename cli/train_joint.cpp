@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/train_processes.h"
 #include "dsrasq/core/process.h"
 #include "dsrasq/session/engine.h"
 #include "dsrasq/train/joint_trainer.h"
@@ -72,16 +73,18 @@ nlohmann::ordered_json plan_json(const train::JointPlan& plan) {
           {"total_seconds", plan.total_seconds}};
 }
 
-nlohmann::ordered_json train_joint(const JointConfig& config, const Console& console) {
-  train::check_run_options(config.train, "cli.train");  // before the model is loaded
-  watch_interrupts();
-  const session::Engine engine(config.engine);
-  const train::JointInput input{
+nlohmann::ordered_json train_here(const JointConfig& config, const Console& console,
+                                  const TrainingPlace& place) {
+  const session::Engine engine(place.engine);
+  const bool is_first = place.processes->is_first();
+  train::JointInput input{
       .train = train::train_input(engine.model(), engine.tokenizer(), engine.fingerprint(),
                                   engine.model().config().name),
       .adapter = engine.adapter(),
       .adapter_fingerprint = engine.adapter_fingerprint()};
-  console.note(engine.adapter() ? "starts from " + engine.adapter_path()
+  input.train.processes = place.processes;
+  if (is_first)
+    console.note(engine.adapter() ? "starts from " + engine.adapter_path()
                                 : "no adapter to start from: the retriever starts from scratch");
   nlohmann::ordered_json result;
   if (config.dry_run) {
@@ -99,10 +102,19 @@ nlohmann::ordered_json train_joint(const JointConfig& config, const Console& con
               {"before", score_json(trained.before)},
               {"after", score_json(trained.after)}};
     if (!trained.rules.empty()) result["rules"] = rules_json(trained.rules);
+    if (!is_first) return result;
     write_config(trained.adapter, config);
   }
   console.result_lines(result);
   return result;
+}
+
+nlohmann::ordered_json train_joint(const JointConfig& config, const Console& console) {
+  train::check_run_options(config.train, "cli.train");  // before the model is loaded
+  watch_interrupts();
+  return with_processes(
+      config.engine, !config.dry_run,
+      [&](const TrainingPlace& place) { return train_here(config, console, place); });
 }
 
 }  // namespace

@@ -141,12 +141,22 @@ at::Tensor JointRun::learn(const Stretch& stretch, CounterRng& rng) {
 }
 
 at::Tensor JointRun::accumulate(int64_t step) {
+  return share(step, [&](int64_t index) {
+    CounterRng rng(options_.seed, static_cast<uint64_t>(step),
+                   kRowStream + static_cast<uint64_t>(index));
+    return learn(sampler_.training(step, index), rng);
+  });
+}
+
+at::Tensor JointRun::share(int64_t step, const std::function<at::Tensor(int64_t)>& learn) {
   for (ParameterGroup& group : parameters_.groups()) group.bank.gradient().zero_();
   at::Tensor sum;
   for (int64_t b = 0; b < options_.batch; ++b) {
-    CounterRng rng(options_.seed, static_cast<uint64_t>(step),
-                   kRowStream + static_cast<uint64_t>(b));
-    const at::Tensor metrics = learn(sampler_.training(step, b), rng);
+    if (!input_.train.processes->has(b)) {
+      count_tokens(sampler_.training_length(step, b));
+      continue;
+    }
+    const at::Tensor metrics = learn(b);
     sum = sum.defined() ? sum + metrics : metrics;
   }
   return sum / static_cast<double>(options_.batch);
@@ -162,6 +172,7 @@ JointScore JointRun::score(const std::function<StudentPolicy()>& make_student) {
   const model::Transformer adapted = model.adapted(parameters_.lora());
   at::Tensor sum;
   for (int64_t i = 0; i < options_.eval_stretches; ++i) {
+    if (!input_.train.processes->has(i)) continue;
     CounterRng rng(options_.seed, static_cast<uint64_t>(i), kScoreStream);
     const Reading reading = teach(sampler_.held_out(i, false), rng, false);
     StudentPolicy policy = make_student();
@@ -171,9 +182,11 @@ JointScore JointRun::score(const std::function<StudentPolicy()>& make_student) {
                                          policy.picked().to(terms.kl.scalar_type())});
     sum = sum.defined() ? sum + values : values;
   }
-  if (!sum.defined()) return {};
+  if (options_.eval_stretches == 0) return {};
+  if (!sum.defined()) sum = at::zeros({4});  // all stretches are other processes'
   const at::Tensor host =
       (sum / static_cast<double>(options_.eval_stretches)).to(at::kCPU, at::kDouble).contiguous();
+  input_.train.processes->sum(host);
   const double* v = host.const_data_ptr<double>();
   return {.kl = v[0],
           .perplexity = std::exp(v[1]),

@@ -63,8 +63,9 @@ class JointRun {
   StudentRules rules() const;
   StudentPolicy student(const StudentRules& rules, StudentPolicy::Visit visit);
 
-  /// Gradients of a step's batch into the groups' banks; `[kJointMetrics]` on the device. Does not
-  /// wait for the device.
+  /// Gradients of this process's share of a step's batch into the groups' banks; its part of
+  /// `[kJointMetrics]` on the device: both are to be summed over all processes. Does not wait for
+  /// the device.
   at::Tensor accumulate(int64_t step);
   /// On held-out text, by the options' rules or by the student made for each stretch.
   JointScore score();
@@ -76,6 +77,9 @@ class JointRun {
   double attention_flops(double tokens) const;
   int64_t tokens_read() const { return tokens_read_; }
   void count_tokens(int64_t n) { tokens_read_ += n; }
+  /// Of a step's batch calls `learn` for this process's stretches and counts the tokens of the
+  /// others': the sum of what it returns, divided by the batch.
+  at::Tensor share(int64_t step, const std::function<at::Tensor(int64_t index)>& learn);
 
  private:
   at::Tensor learn(const Stretch& stretch, CounterRng& rng);

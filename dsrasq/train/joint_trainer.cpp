@@ -27,7 +27,11 @@ void check_options(const JointInput& input, const JointTrainOptions& o) {
   };
   const auto is_weight = [](double value) { return value >= 0 && std::isfinite(value); };
   check_run_options(o, kWhere);
+  check_shares(input.train, o);
   check_policy_gradient_options(o.rl);
+  want(o.rl.steps == 0 || o.rl.baseline != "moving-average" || input.train.processes->size() == 1,
+       "--rl-baseline moving-average follows one stretch after the other: several processes want "
+       "leave-one-out");
   want(o.steps + o.rl.steps >= 1, "--steps or --rl-steps has to be at least 1");
   want(o.steps > 0 || o.time_budget <= 0, "--time-budget is for --steps, which are 0");
   want(o.rl.steps == 0 || o.rl.policy == "budget" || o.top_k > 0,
@@ -187,13 +191,24 @@ void Trainer::step(int64_t number) {
   const bool is_gradient = is_policy_gradient();
   waiting_.push_back(is_gradient ? policy_gradient_.accumulate(number) : run_.accumulate(number));
   auto& groups = run_.parameters().groups();
+  const auto peak_of = [&](const ParameterGroup& group) {
+    if (group.bank.size() == 0) return 0.0;
+    return is_gradient ? group.rl_learning_rate : group.learning_rate;
+  };
+  // While the optimiser is at one group, those after it are summed over the processes.
+  std::vector<ProcessGroup::Pending> sums(groups.size());
+  for (size_t i = 0; i < groups.size(); ++i)
+    if (peak_of(groups[i]) > 0) sums[i] = processes().start_sum(groups[i].bank.gradient());
+  const ProcessGroup::Pending metrics = processes().start_sum(waiting_.back());
   for (size_t i = 0; i < groups.size(); ++i) {
-    const double peak = is_gradient ? groups[i].rl_learning_rate : groups[i].learning_rate;
-    if (peak <= 0 || groups[i].bank.size() == 0) continue;
+    const double peak = peak_of(groups[i]);
+    if (peak <= 0) continue;
+    processes().wait(sums[i]);
     const at::Tensor norms = row_norms(groups[i].bank.gradient());
     adam_step(groups[i].bank.matrix(), groups[i].bank.gradient(), norms, peak * rate(number),
               {.clip = options_.clip, .weight_decay = groups[i].weight_decay}, adam_[i]);
   }
+  processes().wait(metrics);
 }
 
 // Every step's loss is looked at, so the first bad one is named.
@@ -233,10 +248,10 @@ std::optional<double> Trainer::measured_step_seconds() {
 
 void Trainer::evaluate() {
   score_ = is_policy_gradient() ? policy_gradient_.score() : run_.score();
-  event_log().add(steps_done(), {{"eval/kl", score_.kl},
-                                 {"eval/perplexity", score_.perplexity},
-                                 {"eval/full_attention_perplexity", score_.teacher_perplexity},
-                                 {"eval/mean_retrieved", score_.picked}});
+  log_scalars({{"eval/kl", score_.kl},
+               {"eval/perplexity", score_.perplexity},
+               {"eval/full_attention_perplexity", score_.teacher_perplexity},
+               {"eval/mean_retrieved", score_.picked}});
   report(&score_);
 }
 
@@ -250,9 +265,9 @@ void Trainer::report(const JointScore* score) {
     const bool is_joint = metrics_.size() == kJointNames.size();
     for (size_t i = 0; i < metrics_.size(); ++i)
       scalars.emplace_back(is_joint ? kJointNames[i] : kGradientNames[i], metrics_[i]);
-    event_log().add(steps_done(), scalars);
+    log_scalars(scalars);
   }
-  if (!progress_) return;
+  if (!progress_ || !processes().is_first()) return;
   progress_({.step = steps_done(),
              .steps = total_steps(),
              .loss = metric(kJointLoss, kGradientLoss),
@@ -283,7 +298,7 @@ JointResult Trainer::run() {
   before_ = score_;
   run_steps();
   if (options_.rl.steps > 0) rules_ = policy_gradient_.compare();
-  write_adapter(run_.parameters().adapter(), record());
+  if (processes().is_first()) write_adapter(run_.parameters().adapter(), record());
   return {.steps = steps_done(),
           .loss = metric(kJointLoss, kGradientLoss),
           .kl = metric(kJointKl, kGradientKl),

@@ -238,13 +238,7 @@ at::Tensor PolicyGradientRun::learn(int64_t step, int64_t index) {
 }
 
 at::Tensor PolicyGradientRun::accumulate(int64_t step) {
-  for (ParameterGroup& group : run_.parameters().groups()) group.bank.gradient().zero_();
-  at::Tensor sum;
-  for (int64_t b = 0; b < options_.batch; ++b) {
-    const at::Tensor metrics = learn(step, b);
-    sum = sum.defined() ? sum + metrics : metrics;
-  }
-  return sum / static_cast<double>(options_.batch);
+  return run_.share(step, [&](int64_t index) { return learn(step, index); });
 }
 
 JointScore PolicyGradientRun::score() {

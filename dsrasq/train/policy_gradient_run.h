@@ -46,8 +46,7 @@ class PolicyGradientRun {
   PolicyGradientRun(JointRun& run, const JointInput& input, const JointTrainOptions& options,
                     const StretchSampler& sampler);
 
-  /// Gradients of a step's batch into the groups' banks; `[kGradientMetrics]` on the device. Does
-  /// not wait for the device.
+  /// As JointRun::accumulate, with `[kGradientMetrics]`.
   at::Tensor accumulate(int64_t step);
   /// Greedy choices on held-out text.
   JointScore score();

@@ -76,6 +76,9 @@ void RetrieverRun::measure_inputs() {
          const double size = x.to(at::kFloat).square().mean().sqrt().item<double>();
          input_size_.push_back(size > 0 && std::isfinite(size) ? size : 1);
        });
+  // To the last bit the same in all processes, whatever their GPUs.
+  input_.processes->take_from_first(
+      at::from_blob(input_size_.data(), static_cast<int64_t>(input_size_.size()), at::kDouble));
   tokens_read_ = 0;
 }
 
@@ -123,7 +126,14 @@ at::Tensor RetrieverRun::accumulate(int64_t step) {
   const double weight = 1.0 / static_cast<double>(options_.batch);
   at::Tensor losses =
       at::zeros({static_cast<int64_t>(parameters_.layers().size())}, gradient().options());
+  ProcessGroup& processes = *input_.processes;
+  std::vector<ProcessGroup::Pending> sums;
   for (int64_t b = 0; b < options_.batch; ++b) {
+    if (!processes.has(b)) {
+      tokens_read_ += sampler_.training_length(step, b);
+      continue;
+    }
+    const bool is_last = b + processes.size() >= options_.batch;
     const Stretch stretch = sampler_.training(step, b);
     CounterRng rng(options_.seed, static_cast<uint64_t>(step),
                    kRowStream + static_cast<uint64_t>(b));
@@ -133,8 +143,11 @@ at::Tensor RetrieverRun::accumulate(int64_t step) {
            losses[i].add_(indexer_loss(parameters_.indexer(i), unit_input(i, x), target, loss_,
                                        weight, gradient_.indexer(i)),
                           weight);
+           if (is_last) sums.push_back(processes.start_sum(gradient()[i]));
          });
   }
+  sums.push_back(processes.start_sum(losses));
+  for (const ProcessGroup::Pending& sum : sums) processes.wait(sum);
   return losses;
 }
 
@@ -158,11 +171,13 @@ RetrieverScore RetrieverRun::score() {
   const int64_t tokens_before = tokens_read_;
   at::Tensor plain = at::zeros({8}, gradient().options()), recall = at::zeros_like(plain);
   for (int64_t i = 0; i < options_.eval_stretches; ++i) {
+    if (!input_.processes->has(i)) continue;
     score_stretch(sampler_.held_out(i, false), i, false, plain);
     score_stretch(sampler_.held_out(i, true), i, true, recall);
   }
   tokens_read_ = tokens_before;
   const at::Tensor host = at::stack({plain, recall}).to(at::kCPU, at::kDouble).contiguous();
+  input_.processes->sum(host);
   const double* p = host.const_data_ptr<double>();
   const double* r = p + 8;
   const auto share = [](double part, double whole) { return whole > 0 ? part / whole : 0; };

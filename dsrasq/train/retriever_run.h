@@ -46,7 +46,8 @@ class RetrieverRun {
   retriever::IndexerParameters indexer_of_layer(int64_t index) const;
   void set_indexer(int64_t index, const retriever::IndexerParameters& values);
 
-  /// Gradients of a step's batch into `gradient()`; the losses of the layers `[L]`, on the device.
+  /// Gradients of a step's batch, over all processes, into `gradient()`; the losses of the layers
+  /// `[L]`, on the device. While a process reads on, the layers that it has read are summed.
   at::Tensor accumulate(int64_t step);
   const at::Tensor& gradient() const { return gradient_.matrix(); }
   int64_t tokens_read() const { return tokens_read_; }

@@ -28,6 +28,7 @@ void check_options(const TrainInput& input, const RetrieverTrainOptions& o) {
     DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what);
   };
   check_run_options(o, kWhere);
+  check_shares(input, o);
   want(o.steps >= 1 || !o.init.empty(), "--steps has to be from 1 to 100000000, or 0 with --init");
   want(o.learning_rate > 0 && std::isfinite(o.learning_rate), "--lr has to be above 0");
   want(o.n_heads >= 1 && o.n_heads <= 256 && o.head_dim >= 1 && o.head_dim <= 1024,
@@ -169,13 +170,13 @@ std::optional<double> Trainer::measured_step_seconds() {
 
 void Trainer::evaluate() {
   score_ = run_.score();
-  event_log().add(steps_done(), {{"eval/captured_64", score_.captured64},
-                                 {"eval/ideal_64", score_.ideal64},
-                                 {"eval/captured_256", score_.captured256},
-                                 {"eval/ideal_256", score_.ideal256},
-                                 {"eval/recall_64", score_.recall64},
-                                 {"eval/recall_ideal_64", score_.recall_ideal64},
-                                 {"eval/kl", score_.kl}});
+  log_scalars({{"eval/captured_64", score_.captured64},
+               {"eval/ideal_64", score_.ideal64},
+               {"eval/captured_256", score_.captured256},
+               {"eval/ideal_256", score_.ideal256},
+               {"eval/recall_64", score_.recall64},
+               {"eval/recall_ideal_64", score_.recall_ideal64},
+               {"eval/kl", score_.kl}});
   report(&score_);
 }
 
@@ -187,9 +188,9 @@ void Trainer::report(const RetrieverScore* score) {
     for (size_t i = 0; i < run_.parameters().layers().size(); ++i)
       scalars.emplace_back(concat("kl/layer_", run_.parameters().layers()[i]),
                            losses_[static_cast<int64_t>(i)].item<double>());
-    event_log().add(steps_done(), scalars);
+    log_scalars(scalars);
   }
-  if (!progress_) return;
+  if (!progress_ || !processes().is_first()) return;
   const double each =
       step_seconds_ / static_cast<double>(std::max<int64_t>(1, steps_done() - first_step()));
   progress_({.step = steps_done(),
@@ -237,7 +238,7 @@ retriever::Adapter Trainer::adapter() const {
 
 TrainResult Trainer::run() {
   run_steps();
-  write_adapter(adapter(), record());
+  if (processes().is_first()) write_adapter(adapter(), record());
   return {.steps = steps_done(),
           .loss = loss_,
           .tokens_per_s = tokens_per_s(),

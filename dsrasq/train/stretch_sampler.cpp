@@ -66,12 +66,25 @@ std::vector<int32_t> StretchSampler::draw(const std::vector<Range>& ranges, int6
   return ids;
 }
 
+CounterRng StretchSampler::training_rng(int64_t step, int64_t index) const {
+  return CounterRng(options_.seed, static_cast<uint64_t>(step),
+                    kTrainingStream + static_cast<uint64_t>(index));
+}
+
+int64_t StretchSampler::draw_length(CounterRng& rng) const {
+  return rng.uniform() < options_.long_share ? options_.long_length : options_.length;
+}
+
+int64_t StretchSampler::training_length(int64_t step, int64_t index) const {
+  CounterRng rng = training_rng(step, index);
+  return draw_length(rng);
+}
+
 Stretch StretchSampler::training(int64_t step, int64_t index) const {
-  CounterRng rng(options_.seed, static_cast<uint64_t>(step),
-                 kTrainingStream + static_cast<uint64_t>(index));
-  const bool is_long = rng.uniform() < options_.long_share;
+  CounterRng rng = training_rng(step, index);
+  const int64_t length = draw_length(rng);
   const bool recall = rng.uniform() < options_.recall_share;
-  std::vector<int32_t> ids = draw(training_, is_long ? options_.long_length : options_.length, rng);
+  std::vector<int32_t> ids = draw(training_, length, rng);
   if (!recall) return {std::move(ids), {}, {}};
   return plant_recall(ids, encode_, options_.recall, rng);
 }

@@ -34,6 +34,8 @@ class StretchSampler {
 
   /// Stretch `index` of a step's batch.
   Stretch training(int64_t step, int64_t index) const;
+  /// Its tokens, without reading them.
+  int64_t training_length(int64_t step, int64_t index) const;
   /// Held-out stretch `index`, of the ordinary length, with or without planted recall.
   Stretch held_out(int64_t index, bool recall) const;
 
@@ -41,6 +43,8 @@ class StretchSampler {
   struct Range {
     int64_t begin = 0, end = 0;
   };
+  CounterRng training_rng(int64_t step, int64_t index) const;
+  int64_t draw_length(CounterRng& rng) const;
   std::vector<int32_t> draw(const std::vector<Range>& ranges, int64_t length,
                             CounterRng& rng) const;
   void check_length(const std::vector<Range>& ranges, int64_t length, const char* option) const;

@@ -77,6 +77,15 @@ TEST_F(StretchSamplerTest, SharesOfLongStretchesAreKept) {
   EXPECT_NEAR(n_long, 250, 50);
 }
 
+TEST_F(StretchSamplerTest, LengthsAreKnownWithoutReading) {
+  const TokenCache tokens = cache({100, 200, 60});
+  const StretchSampler sampler(tokens, nullptr, options(0.5));
+  for (int64_t step = 0; step < 50; ++step)
+    for (int64_t index = 0; index < 2; ++index)
+      EXPECT_EQ(sampler.training_length(step, index),
+                static_cast<int64_t>(sampler.training(step, index).ids.size()));
+}
+
 TEST_F(StretchSamplerTest, EveryStretchBeginsWithThePrefix) {
   const TokenCache tokens = cache({400, 100});
   StretchOptions with_prefix = options();

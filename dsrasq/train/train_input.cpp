@@ -21,6 +21,24 @@ void check_fits(const RunOptions& options) {
   data::check_free_memory(tokens + memory.one_text, options.data);
 }
 
+std::string prepare_here(const TrainInput& input, const RunOptions& options,
+                         const std::function<void(int64_t, int64_t)>& progress) {
+  if (input.processes->is_first()) check_outputs(options);
+  fs::path path = options.data;
+  if (!TokenCache::is_one(path)) {
+    path = fs::path(run_folder(options)) / "corpus.tokens";
+    if (!TokenCache::is_one(path)) check_fits(options);
+    tokenise_corpus(options.data, input.encode,
+                    {.vocabulary = input.vocabulary, .max_tokens = options.max_tokens}, path,
+                    progress);
+  }
+  const TokenCache cache(path);
+  DSRASQ_CHECK(cache.vocabulary() == input.vocabulary, kBadInput, "train.input", path.string(),
+               ": tokens of another vocabulary (", cache.vocabulary(), ", the model's is ",
+               input.vocabulary, ")");
+  return path.string();
+}
+
 }  // namespace
 
 TrainInput train_input(const model::Transformer& model, const text::Tokenizer& tokenizer,
@@ -37,20 +55,15 @@ TrainInput train_input(const model::Transformer& model, const text::Tokenizer& t
 
 std::string prepare_training_tokens(const TrainInput& input, const RunOptions& options,
                                     const std::function<void(int64_t, int64_t)>& progress) {
-  check_outputs(options);
-  fs::path path = options.data;
-  if (!TokenCache::is_one(path)) {
-    path = fs::path(run_folder(options)) / "corpus.tokens";
-    if (!TokenCache::is_one(path)) check_fits(options);
-    tokenise_corpus(options.data, input.encode,
-                    {.vocabulary = input.vocabulary, .max_tokens = options.max_tokens}, path,
-                    progress);
-  }
-  const TokenCache cache(path);
-  DSRASQ_CHECK(cache.vocabulary() == input.vocabulary, kBadInput, "train.input", path.string(),
-               ": tokens of another vocabulary (", cache.vocabulary(), ", the model's is ",
-               input.vocabulary, ")");
-  return path.string();
+  std::string path;
+  input.processes->first_then_others([&] { path = prepare_here(input, options, progress); });
+  return path;
+}
+
+void check_shares(const TrainInput& input, const RunOptions& options) {
+  DSRASQ_CHECK(options.batch % input.processes->size() == 0, kInvalidArgument, "train.input",
+               "--batch is ", options.batch, " stretches, which ", input.processes->size(),
+               " processes cannot share evenly; want a multiple");
 }
 
 StretchOptions stretch_options(const TrainInput& input, const RunOptions& options) {

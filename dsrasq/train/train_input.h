@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "dsrasq/model/transformer.h"
+#include "dsrasq/train/process_group.h"
 #include "dsrasq/train/run_options.h"
 #include "dsrasq/train/stretch_sampler.h"
 #include "dsrasq/train/token_cache.h"
@@ -25,18 +27,23 @@ struct TrainInput {
   std::string vocabulary;       ///< fingerprint of the tokenizer
   std::string fingerprint;      ///< of the base model
   std::string name;             ///< of the base model
+  /// Those that train together; by default this process alone.
+  std::shared_ptr<ProcessGroup> processes = std::make_shared<ProcessGroup>();
 };
 
 /// Of a loaded model; both must outlive the result. `fingerprint` is that of its checkpoint.
 TrainInput train_input(const model::Transformer& model, const text::Tokenizer& tokenizer,
                        const std::string& fingerprint, const std::string& name);
 
-/// The token cache that training reads, written first when `data` is text: its path. Before that
-/// throws as check_outputs does, and kResourceExhausted when the text does not fit into the free
-/// memory.
+/// The token cache that training reads, written first, by the first process, when `data` is text:
+/// its path. Before that throws as check_outputs does, and kResourceExhausted when the text does
+/// not fit into the free memory.
 std::string prepare_training_tokens(
     const TrainInput& input, const RunOptions& options,
     const std::function<void(int64_t, int64_t)>& progress = nullptr);
+
+/// Throws kInvalidArgument unless every process gets as many stretches of a step's batch.
+void check_shares(const TrainInput& input, const RunOptions& options);
 
 /// What the options say a stretch is.
 StretchOptions stretch_options(const TrainInput& input, const RunOptions& options);

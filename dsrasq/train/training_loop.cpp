@@ -1,5 +1,7 @@
 #include "dsrasq/train/training_loop.h"
 
+#include <ATen/Functions.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -14,8 +16,6 @@ namespace dsrasq::train {
 namespace {
 
 constexpr int64_t kReportEvery = 10;
-
-void info(const std::string& line) { log(LogLevel::kInfo, line); }
 
 }  // namespace
 
@@ -42,14 +42,36 @@ std::optional<TrainingState> TrainingLoop::start() {
   start_ = last_checkpoint_ = Clock::now();
   std::optional<TrainingState> stored;
   if (common_.resume) stored = checkpoints_.load();
+  check_same_everywhere(stored);
   if (stored) check_same_run(*stored, state(), checkpoints_.path());
-  log_.emplace(checkpoints_.path());
+  if (processes().is_first()) log_.emplace(checkpoints_.path());
   if (!stored) return stored;
   step_ = first_step_ = saved_step_ = stored->step;
   steps_ = stored->steps;
   seconds_before_ = stored->seconds;
-  info(concat("goes on from step ", step_, " of ", total_steps()));
+  note(concat("goes on from step ", step_, " of ", total_steps()));
   return stored;
+}
+
+void TrainingLoop::check_same_everywhere(const std::optional<TrainingState>& stored) {
+  if (processes().size() == 1) return;
+  std::string options = concat(state().identity, "\n", common_.eval_every, " ",
+                               common_.eval_stretches, " ", common_.checkpoint_every, " ",
+                               common_.time_budget > 0);
+  for (const auto& [name, value] : kept_options_) options += concat("\n--", name, ' ', value);
+  processes().check_same(options, "options, model or data");
+  processes().check_same(stored ? std::to_string(stored->step) : "none",
+                         "checkpoints in its run folder");
+  // Nobody writes the next checkpoint before all have read this one.
+  static_cast<void>(processes().any(false));
+}
+
+void TrainingLoop::note(const std::string& line) const {
+  if (processes().is_first()) log(LogLevel::kInfo, line);
+}
+
+void TrainingLoop::log_scalars(const std::vector<Scalar>& scalars) {
+  if (log_) log_->add(step_, scalars);
 }
 
 TrainingState TrainingLoop::common_state() const {
@@ -69,16 +91,28 @@ std::string TrainingLoop::last_checkpoint() const {
 void TrainingLoop::save_checkpoint() {
   if (saved_step_ == step_) return;
   settle();  // a step that went wrong is never kept
-  checkpoints_.save(state());
+  if (processes().is_first()) checkpoints_.save(state());
   saved_step_ = step_;
   last_checkpoint_ = Clock::now();
 }
 
-void TrainingLoop::stop_if_asked() {
-  if (!interrupted()) return;
+void TrainingLoop::share_decisions() {
+  const bool overdue = seconds_since(last_checkpoint_) > common_.checkpoint_seconds;
+  stops_ = interrupted();
+  saves_ = step_ % common_.checkpoint_every == 0 || overdue;
+  if (processes().size() == 1) return;
+  const bool first_saves = processes().is_first() && saves_;
+  const at::Tensor decisions = at::tensor({int64_t{stops_}, int64_t{first_saves}}, at::kLong);
+  processes().sum(decisions);
+  stops_ = decisions[0].item<int64_t>() > 0;
+  saves_ = decisions[1].item<int64_t>() > 0;
+}
+
+void TrainingLoop::stop_as_asked() {
   save_checkpoint();
-  info(concat("stopped at step ", step_, "; the same command goes on from there"));
+  note(concat("stopped at step ", step_, "; the same command goes on from there"));
   check_interrupt();
+  throw Error(ErrorCode::kInterrupted, "train.loop", "another process was stopped by the user");
 }
 
 // Until the warm-up ends, the learning rate does not depend on the number of steps.
@@ -87,14 +121,15 @@ void TrainingLoop::fix_steps_by_budget() {
   const std::optional<double> each = measured_step_seconds();
   if (!each) return;
   const double left = (common_.time_budget - seconds()) * budget_for_steps_;
-  steps_ = step_ + std::max<int64_t>(1, static_cast<int64_t>(left / *each));
-  info(concat(steps_, " steps fit into ", common_.time_budget, " s"));
+  steps_ = processes().of_first(step_ + std::max<int64_t>(1, static_cast<int64_t>(left / *each)));
+  note(concat(steps_, " steps fit into ", common_.time_budget, " s"));
 }
 
 void TrainingLoop::run_steps() {
   int64_t evaluated = -1;
+  share_decisions();
   while (step_ < total_steps()) {
-    stop_if_asked();
+    if (stops_) stop_as_asked();
     step(step_);
     ++step_;
     fix_steps_by_budget();
@@ -104,15 +139,15 @@ void TrainingLoop::run_steps() {
       evaluate();
       evaluated = step_;
     }
-    if (step_ % common_.checkpoint_every == 0 ||
-        seconds_since(last_checkpoint_) > common_.checkpoint_seconds)
-      save_checkpoint();
+    share_decisions();
+    if (saves_) save_checkpoint();
   }
   save_checkpoint();
   if (evaluated != step_) evaluate();
 }
 
 void TrainingLoop::write_adapter(retriever::Adapter adapter, nlohmann::json record) const {
+  if (processes().size() > 1) record["processes"] = processes().size();
   record["steps"] = step_;
   record["seconds"] = seconds();
   record["device"] = input_.model.device().str();

@@ -9,6 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dsrasq/retriever/adapter.h"
 #include "dsrasq/train/event_log.h"
@@ -23,7 +24,8 @@ double seconds_since(Clock::time_point start);
 /// The weight of what was before in a running mean.
 inline constexpr double kLossDecay = 0.98;
 
-/// A training says what a step is, and how it is reported, evaluated and kept.
+/// A training says what a step is, and how it is reported, evaluated and kept. All processes of
+/// `input.processes` run the same steps; the first one writes, and decides what clocks decide.
 class TrainingLoop {
  protected:
   /// All must outlive the loop. `kept_options` are the run_options; `budget_for_steps` is the part
@@ -48,7 +50,8 @@ class TrainingLoop {
   virtual bool evaluation_is_due() const;
 
   /// Starts the clock and the log; returns the checkpoint to go on from, if there is one and the
-  /// options want it. Throws kInvalidArgument when it is of another run.
+  /// options want it. Throws kInvalidArgument when it is of another run, or another process has
+  /// other options, data or checkpoints.
   std::optional<TrainingState> start();
   /// Steps, checkpoints and evaluations up to the last one. Throws kInterrupted after Ctrl-C (a
   /// checkpoint is written first).
@@ -65,12 +68,17 @@ class TrainingLoop {
   int64_t steps() const { return steps_; }
   double seconds() const { return seconds_before_ + seconds_since(start_); }
   const TokenCache& cache() const { return cache_; }
-  EventLog& event_log() { return *log_; }
+  /// For TensorBoard, by the first process.
+  void log_scalars(const std::vector<Scalar>& scalars);
+  ProcessGroup& processes() const { return *input_.processes; }
   /// "the last checkpoint in FOLDER is of step N", for errors.
   std::string last_checkpoint() const;
 
  private:
-  void stop_if_asked();
+  void check_same_everywhere(const std::optional<TrainingState>& stored);
+  void share_decisions();
+  void stop_as_asked();
+  void note(const std::string& line) const;
   void save_checkpoint();
   void fix_steps_by_budget();
 
@@ -80,10 +88,11 @@ class TrainingLoop {
   const TokenCache& cache_;
   const double budget_for_steps_;
   CheckpointFolder checkpoints_;
-  std::optional<EventLog> log_;
+  std::optional<EventLog> log_;  // of the first process
   Clock::time_point start_, last_checkpoint_;
   double seconds_before_ = 0;
   int64_t steps_, step_ = 0, first_step_ = 0, saved_step_ = -1;
+  bool stops_ = false, saves_ = false;  // decided together, after every step
 };
 
 /// An adapter's record; null when there is no adapter or its record is no JSON.

@@ -1,0 +1,10 @@
+#pragma once
+
+// See rendezvous/store.h.
+
+namespace gloo::transport {
+
+class Device;
+class UnboundBuffer;
+
+}  // namespace gloo::transport
