@@ -74,8 +74,7 @@ Divergence divergence(const Forward& f, const at::Tensor& target_mass, double ep
 void backward(const retriever::IndexerParameters& p, const Forward& f, const at::Tensor& d_z,
               const at::Tensor& d_local, retriever::IndexerParameters& gradient) {
   const int64_t n_heads = f.query.size(0), n_rows = f.query.size(1), width = p.key.size(0);
-  const auto [d_query, d_key, d_weight] =
-      index_score_gradients(f.query, f.key, f.head_weight, d_z);
+  const auto [d_query, d_key, d_weight] = index_score_gradients(f.query, f.key, f.head_weight, d_z);
   gradient.head_weight.addmm_(d_weight.t(), f.x_rows);
   gradient.head_bias.add_(d_weight.sum(0));
   gradient.local.addmm_(d_local.t(), f.x_rows);

@@ -21,6 +21,12 @@ at::Tensor bias_of(const at::Tensor& seen, const at::Tensor& like) {
       .masked_fill_(seen.logical_not(), kMasked);
 }
 
+// `t` by token, of which the first `n` get no gradient.
+at::Tensor detached_until(int64_t n, const at::Tensor& t) {
+  if (n == 0 || !t.defined() || !t.requires_grad()) return t;
+  return at::cat({t.narrow(0, 0, n).detach(), t.narrow(0, n, t.size(0) - n)});
+}
+
 // Rows in n blocks of b, so that a window is one short range of columns for all rows of a block.
 // What is by row and head `[R, H, X]` is then `[n, Hkv, n_rep * b, X]`.
 class Blocks {
@@ -32,7 +38,7 @@ class Blocks {
         n_kv_(in.k.size(1)),
         n_rep_(in.q.size(1) / n_kv_),
         block_(std::min(n_rows_, std::clamp(window_ / 4, kLeastBlock, kMostBlock))),
-        n_(( n_rows_ + block_ - 1) / block_) {
+        n_((n_rows_ + block_ - 1) / block_) {
     const auto ints = in.q.options().dtype(at::kInt).requires_grad(false);
     positions_ = at::arange(rows_.begin, rows_.begin + n_ * block_, ints).view({n_, block_, 1});
     band_ = at::arange(n_band(), ints) - (window_ - 1) +
@@ -116,10 +122,9 @@ class Pool {
     if (!gathers_) {
       logits = grouped_product(q, own(in_.k)).transpose(0, 1);
       if (is_far_.defined())
-        logits = at::where(is_far_.unsqueeze(1),
-                           grouped_product(in_.q_far * rules_.scale, own(in_.k_plain))
-                               .transpose(0, 1),
-                           logits);
+        logits = at::where(
+            is_far_.unsqueeze(1),
+            grouped_product(in_.q_far * rules_.scale, own(in_.k_plain)).transpose(0, 1), logits);
     } else if (!is_far_.defined()) {
       logits = by_row(q).matmul(gathered(own(in_.k), columns_).transpose(2, 3)).flatten(1, 2);
     } else {
@@ -175,8 +180,8 @@ class LocalLogits {
     if (plain_keys.defined()) {
       const at::Tensor is_far = positions <= blocks_.positions() - rules_.d_max;  // [n, b, X]
       const int64_t n_rep = q_.size(2) / is_far.size(1);
-      logits = at::where(is_far.repeat({1, n_rep, 1}).unsqueeze(1), q_far_.matmul(plain_keys),
-                         logits);
+      logits =
+          at::where(is_far.repeat({1, n_rep, 1}).unsqueeze(1), q_far_.matmul(plain_keys), logits);
     }
     return blocks_.biased(ops::softcap(logits, rules_.softcap), bias_of(seen, logits));
   }
@@ -193,8 +198,10 @@ bool gathers(int64_t n_picks, int64_t n_columns, int64_t n_heads, int64_t kv_wid
   return n_picks * kv_width < 2 * n_columns * n_heads;
 }
 
-at::Tensor attend_rows(const SparseRowsInput& in, const SparseRowsRules& rules) {
+at::Tensor attend_rows(const SparseRowsInput& input, const SparseRowsRules& rules) {
   const PoolRows& rows = rules.rows;
+  SparseRowsInput in = input;
+  for (at::Tensor* t : {&in.k, &in.v, &in.k_plain}) *t = detached_until(rows.first_live, *t);
   const Blocks blocks(in, rules);
   const LocalLogits local(in, rules, blocks);
   const bool has_far = in.q_far.defined();

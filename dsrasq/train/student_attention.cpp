@@ -24,26 +24,17 @@ int64_t rows_at_once(const DenseAttention& a, const StudentRules& rules) {
   const int64_t n_columns = std::max<int64_t>(0, n_tokens - rules.window - rules.sinks);
   // One that the custom pick takes may be any number.
   const int64_t n_picks = rules.pick ? n_columns : std::min(rules.top_k, n_columns);
-  const int64_t most_values =
-      std::max({std::min(2 * n_heads * n_columns, n_picks * kv_width), n_columns,
-                n_heads * 2 * std::min(rules.window, n_tokens)});
+  const int64_t most_values = std::max({std::min(2 * n_heads * n_columns, n_picks * kv_width),
+                                        n_columns, n_heads * 2 * std::min(rules.window, n_tokens)});
   const int64_t budget = is_cpu ? kChunkElementsCpu : kChunkElements;
   return std::clamp<int64_t>(budget / most_values, 1, is_cpu ? kChunkRowsCpu : kChunkRows);
 }
 
-// `t` by token, of which the first `n` get no gradient.
-at::Tensor detached_until(int64_t n, const at::Tensor& t) {
-  if (n <= 0 || !t.defined() || !t.requires_grad()) return t;
-  return at::cat({t.narrow(0, 0, n).detach(), t.narrow(0, n, t.size(0) - n)});
-}
-
-SparseRowsInput rows_input(const DenseAttention& a, const PoolRows& rows, int64_t first_live) {
+SparseRowsInput rows_input(const DenseAttention& a, const PoolRows& rows) {
   const auto own = [&](const at::Tensor& t) {
     return t.narrow(0, rows.begin, rows.end - rows.begin);
   };
-  const auto up_to_end = [&](const at::Tensor& t) {
-    return detached_until(first_live, t.narrow(0, 0, rows.end));
-  };
+  const auto up_to_end = [&](const at::Tensor& t) { return t.narrow(0, 0, rows.end); };
   SparseRowsInput in{.q = own(a.q), .k = up_to_end(a.k), .v = up_to_end(a.v)};
   if (a.d_max > 0 && rows.end > a.d_max) {
     in.q_far = own(a.q_far);
@@ -66,17 +57,18 @@ StudentRead attend_sparsely(const DenseAttention& a, const StudentIndex* index,
     end = std::min(begin + n_rows, n_tokens);
     const int64_t block = begin / rules.horizon_block * rules.horizon_block;
     if (has_horizon) end = std::min(end, block + rules.horizon_block);
-    const int64_t first_live = has_horizon ? block - rules.horizon : 0;
     SparseRowsRules own{
-        .rows = {.begin = begin, .end = end, .sinks = rules.sinks, .window = rules.window},
+        .rows = {.begin = begin,
+                 .end = end,
+                 .sinks = rules.sinks,
+                 .window = rules.window,
+                 .first_live = has_horizon ? std::max<int64_t>(0, block - rules.horizon) : 0},
         .scale = a.scale,
         .softcap = a.softcap,
         .d_max = a.d_max};
-    SparseRowsInput in = rows_input(a, own.rows, first_live);
+    SparseRowsInput in = rows_input(a, own.rows);
     if (index != nullptr && own.rows.n_columns() > 0 && rules.top_k > 0) {
-      StudentIndex live = *index;
-      live.key = detached_until(first_live, index->key);
-      const Selection selection = select_tokens(live, own.rows, rules);
+      const Selection selection = select_tokens(*index, own.rows, rules);
       own.columns = selection.columns;
       in.log_ratio = selection.log_ratio;
       read.picked.add_(selection.count);

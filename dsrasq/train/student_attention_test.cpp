@@ -71,9 +71,7 @@ StudentRead attend(const Layer& layer, const StudentRules& rules, int64_t d_max 
   return attend_sparsely(DenseAttention::of(layer.input(), shape, d_max, angles), &index, rules);
 }
 
-StudentRules small_rules() {
-  return {.window = 9, .sinks = 2, .top_k = 5, .chunk_rows = 8};
-}
+StudentRules small_rules() { return {.window = 9, .sinks = 2, .top_k = 5, .chunk_rows = 8}; }
 
 // Whether `gradient` is the derivative of `value` along random directions of `parameter`.
 void expect_gradient(at::Tensor& parameter, const at::Tensor& gradient,

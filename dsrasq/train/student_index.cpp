@@ -18,6 +18,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr double kUnseen = -1e30;  // finite, so that 0 * it stays 0
+constexpr const char* kRows = "rows";
 
 // Rounded going forward, untouched going back.
 at::Tensor rounded(const at::Tensor& x, double code_max) {
@@ -39,6 +40,11 @@ at::Tensor columns_of(const at::Tensor& picked, int64_t most) {
   const at::Tensor wanted =
       at::arange(1, most + 1, counts.options()).expand({picked.size(0), most}).contiguous();
   return at::searchsorted(counts, wanted, true);
+}
+
+// As indices of columns: a pick that is none becomes the last one, whatever for.
+at::Tensor inside(const at::Tensor& columns, const PoolRows& rows) {
+  return columns.clamp_max(rows.n_columns() - 1).to(at::kLong);
 }
 
 // The index of consecutive rows.
@@ -76,17 +82,17 @@ class PickedRatio : public torch::autograd::Function<PickedRatio> {
   static variable_list forward(AutogradContext* context, const Picked& picked,
                                at::TensorList index) {
     const at::Tensor mass = log_mass(picked.pool);
-    const at::Tensor inside = picked.columns.clamp_max(picked.rows.n_columns() - 1);
-    variable_list out{picked.pool.scores.gather(1, inside.to(at::kLong)) - mass -
+    variable_list out{picked.pool.scores.gather(1, inside(picked.columns, picked.rows)) - mass -
                       picked.pool.threshold};
     if (picked.counts_expected)
       out.push_back((picked.pool.scores - (mass + picked.pool.threshold)).sigmoid_().sum());
     context->set_materialize_grads(false);
     variable_list saved = index.vec();
-    saved.insert(saved.end(), {mass, inside});
+    saved.insert(saved.end(), {mass, picked.columns});
     context->save_for_backward(saved);
     const PoolRows& r = picked.rows;
-    context->saved_data["rows"] = std::vector<int64_t>{r.begin, r.end, r.sinks, r.window};
+    context->saved_data[kRows] =
+        std::vector<int64_t>{r.begin, r.end, r.sinks, r.window, r.first_live};
     return out;
   }
 
@@ -95,7 +101,7 @@ class PickedRatio : public torch::autograd::Function<PickedRatio> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
     const RowIndex index = RowIndex::of(saved);
-    const at::Tensor &mass = saved[5], &columns = saved[6];
+    const at::Tensor& mass = saved[5];
     const bool has_expected = gradients.size() > 1 && gradients[1].defined();
     at::Tensor total = at::zeros_like(mass), d_all;  // sum of du [R, 1]; that of E|S| [R, N]
     if (gradients[0].defined()) total = gradients[0].sum({1}, true);
@@ -103,8 +109,9 @@ class PickedRatio : public torch::autograd::Function<PickedRatio> {
     const bool reaches_scores = context->needs_input_grad(0) || context->needs_input_grad(1) ||
                                 context->needs_input_grad(2);
     if (reaches_scores || has_expected) {
-      const auto r = context->saved_data["rows"].toIntVector();
-      at::Tensor z = scores_of(index, {r[0], r[1], r[2], r[3]}).scores.sub_(mass);
+      const auto r = context->saved_data[kRows].toIntVector();
+      const PoolRows rows{r[0], r[1], r[2], r[3], r[4]};
+      at::Tensor z = scores_of(index, rows).scores.sub_(mass);
       if (has_expected) {
         const at::Tensor p = (z - index.threshold).sigmoid_();
         d_all = (p * (1 - p)).mul_(gradients[1]);
@@ -112,9 +119,11 @@ class PickedRatio : public torch::autograd::Function<PickedRatio> {
       }
       z.exp_().mul_(-total);
       if (has_expected) z.add_(d_all);
-      if (gradients[0].defined()) z.scatter_add_(1, columns.to(at::kLong), gradients[0]);
+      if (gradients[0].defined()) z.scatter_add_(1, inside(saved[6], rows), gradients[0]);
       if (reaches_scores) {
         const auto found = index_score_gradients(index.query, index.key, index.weight, z);
+        const int64_t n_dead = rows.first_live - rows.sinks;
+        if (n_dead > 0) found.key.narrow(0, 0, std::min(n_dead, rows.n_columns())).zero_();
         result[1] = found.query, result[2] = found.key, result[3] = found.weight;
       }
     }
@@ -182,8 +191,7 @@ StudentIndex StudentIndex::of(const retriever::IndexerParameters& p, const at::T
   return index;
 }
 
-Selection select_tokens(const StudentIndex& all, const PoolRows& rows,
-                        const StudentRules& rules) {
+Selection select_tokens(const StudentIndex& all, const PoolRows& rows, const StudentRules& rules) {
   const int64_t n_rows = rows.end - rows.begin;
   const auto own = [&](const at::Tensor& t) { return t.narrow(0, rows.begin, n_rows); };
   const RowIndex index{.query = all.query.narrow(1, rows.begin, n_rows),

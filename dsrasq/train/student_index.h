@@ -57,6 +57,7 @@ using Pick = std::function<at::Tensor(const PoolScores&)>;
 struct PoolRows {
   int64_t begin = 0, end = 0;  ///< positions of the rows
   int64_t sinks = 0, window = 0;
+  int64_t first_live = 0;  ///< keys and values of earlier tokens get no gradient from these rows
 
   int64_t n_columns() const { return std::max<int64_t>(0, end - window - sinks); }
 };

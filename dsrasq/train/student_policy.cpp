@@ -30,9 +30,11 @@ at::Tensor StudentPolicy::attend(const policy::LayerInput& input) {
   if (read.expected.defined())
     expected_ = expected_.defined() ? expected_ + read.expected : read.expected;
   if (layer.slots == nullptr) return read.out;
-  const at::Tensor from_slots = read_slots(
-      *layer.slots, input.q, input.k, input.v, attention.scale,
-      {.window = options_.rules.window, .sinks = options_.rules.sinks, .block = options_.block});
+  const at::Tensor from_slots = read_slots(*layer.slots, input.q, input.k, input.v, attention.scale,
+                                           {.window = options_.rules.window,
+                                            .sinks = options_.rules.sinks,
+                                            .block = options_.block,
+                                            .horizon = options_.rules.horizon});
   return from_slots.defined() ? read.out + from_slots : read.out;
 }
 
