@@ -8,6 +8,7 @@
 #include <string>
 
 #include "dsrasq/core/error.h"
+#include "dsrasq/ops/recompute.h"
 
 namespace dsrasq::model {
 namespace {
@@ -159,7 +160,11 @@ at::Tensor Transformer::layer_forward(int64_t index, at::Tensor h, policy::Polic
   const int64_t n_tokens = h.size(0), n_q = config_.n_heads * config_.head_dim;
   const int64_t n_kv = config_.n_kv_heads * config_.head_dim;
 
-  const at::Tensor x = ops::rms_norm(h, layer.attn_norm, eps);
+  // What training would keep of norms and the feed-forward part is several times what it keeps of
+  // all the rest. They hold no trained weights, so each is a function of one tensor.
+  const at::Tensor x = ops::recomputed(
+      [norm = layer.attn_norm, eps](const at::Tensor& t) { return ops::rms_norm(t, norm, eps); },
+      h);
   const at::Tensor qkv = linear(layer.qkv, layer.qkv_lora, x);
   const auto heads = [&](int64_t first, int64_t width, const at::Tensor& norm) {
     const at::Tensor part = qkv.narrow(1, first, width).contiguous();
@@ -175,8 +180,13 @@ at::Tensor Transformer::layer_forward(int64_t index, at::Tensor h, policy::Polic
   if (layer.post_attn_norm.defined()) o = ops::rms_norm(o, layer.post_attn_norm, eps);
   h = ops::add(h, o);
 
-  at::Tensor f = layer.gate_up(ops::rms_norm(h, layer.ffn_norm, eps));
-  f = linear(layer.down, layer.down_lora, ops::gated(f, config_.activation));
+  at::Tensor f = ops::recomputed(
+      [norm = layer.ffn_norm, gate_up = layer.gate_up, eps,
+       activation = config_.activation](const at::Tensor& t) {
+        return ops::gated(gate_up(ops::rms_norm(t, norm, eps)), activation);
+      },
+      h);
+  f = linear(layer.down, layer.down_lora, f);
   if (layer.post_ffn_norm.defined()) f = ops::rms_norm(f, layer.post_ffn_norm, eps);
   return ops::add(h, f);
 }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "dsrasq/train/index_scores.h"
+
 namespace dsrasq::train {
 namespace {
 
@@ -18,7 +20,6 @@ struct Forward {
   at::Tensor query;                     // [n_h, R, d_i]
   at::Tensor key_raw, key, mean, rstd;  // [N, d_i] before and after LayerNorm, and its statistics
   at::Tensor head_weight, local;        // [R, n_h], [R, 1]
-  at::Tensor active;                    // [n_h, R, N] ReLU(q . c)
   at::Tensor z;                         // [R, N]
 };
 
@@ -42,13 +43,7 @@ Forward forward(const retriever::IndexerParameters& p, const at::Tensor& x,
   }
   f.head_weight = at::addmm(p.head_bias, f.x_rows, p.head_weight.t());
   f.local = at::addmm(p.local_bias, f.x_rows, p.local.t());
-  f.active = f.query.view({options.n_heads * n_rows, width})
-                 .matmul(f.key.t())
-                 .view({options.n_heads, n_rows, n_columns})
-                 .relu_();
-  f.z = at::zeros({n_rows, n_columns}, p.key.options());
-  for (int64_t h = 0; h < options.n_heads; ++h)
-    f.z.addcmul_(f.active.select(0, h), f.head_weight.narrow(1, h, 1));
+  f.z = index_scores(f.query, f.key, f.head_weight);
   const at::Tensor positions =
       at::arange(target.first, target.first + n_columns, target.rows.options());
   f.z.masked_fill_(positions.unsqueeze(0) > (target.rows - target.window).unsqueeze(1), kUnseen);
@@ -75,22 +70,16 @@ Divergence divergence(const Forward& f, const at::Tensor& target_mass, double ep
   return d;
 }
 
-// From d loss / d z `[R, N]` and d loss / d nu `[R, 1]` to the parameters. Uses up `f.active`.
-void backward(const retriever::IndexerParameters& p, Forward& f, const at::Tensor& d_z,
+// From d loss / d z `[R, N]` and d loss / d nu `[R, 1]` to the parameters.
+void backward(const retriever::IndexerParameters& p, const Forward& f, const at::Tensor& d_z,
               const at::Tensor& d_local, retriever::IndexerParameters& gradient) {
-  const int64_t n_heads = f.active.size(0), n_rows = f.active.size(1), width = p.key.size(0);
-  const at::Tensor d_weight = (f.active * d_z).sum(2).t();  // [R, n_h]
+  const int64_t n_heads = f.query.size(0), n_rows = f.query.size(1), width = p.key.size(0);
+  const auto [d_query, d_key, d_weight] = index_score_gradients(f.query, f.key, f.head_weight, d_z);
   gradient.head_weight.addmm_(d_weight.t(), f.x_rows);
   gradient.head_bias.add_(d_weight.sum(0));
   gradient.local.addmm_(d_local.t(), f.x_rows);
   gradient.local_bias.add_(d_local.sum(0));
-
-  // Through the ReLU: ReLU(s) is never negative, so its sign is the derivative.
-  at::Tensor& d_dot = f.active.sign_().mul_(d_z).mul_(f.head_weight.t().unsqueeze(2));
-  const at::Tensor d_query = d_dot.matmul(f.key);  // [n_h, R, d_i]
   gradient.query.addmm_(d_query.transpose(0, 1).reshape({n_rows, n_heads * width}).t(), f.x_rows);
-  const at::Tensor d_key =
-      d_dot.view({n_heads * n_rows, -1}).t().matmul(f.query.view({n_heads * n_rows, width}));
   const auto [d_raw, d_norm_weight, d_norm_bias] = at::native_layer_norm_backward(
       d_key, f.key_raw, {width}, f.mean, f.rstd, p.norm_weight, p.norm_bias, {true, true, true});
   gradient.norm_weight.add_(d_norm_weight);
@@ -114,7 +103,7 @@ IndexerEstimate estimate_attention(const retriever::IndexerParameters& indexer, 
 at::Tensor indexer_loss(const retriever::IndexerParameters& indexer, const at::Tensor& x,
                         const AttentionTarget& target, const LossOptions& options, double weight,
                         retriever::IndexerParameters& gradient) {
-  Forward f = forward(indexer, x, target, options);
+  const Forward f = forward(indexer, x, target, options);
   const Divergence d = divergence(f, target.mass, options.conditional_weight);
   const double epsilon = options.conditional_weight;
   const double factor = weight / static_cast<double>(f.z.size(0));

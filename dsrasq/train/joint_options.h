@@ -22,6 +22,7 @@ struct JointTrainOptions : RunOptions {
   double local_share = 0;  ///< of the stretches, read without any retrieval
   int64_t block = 512;
   int64_t top_k = 64;
+  int64_t horizon = 0;
 
   double kl_weight = 1;
   double ce_weight = 0;
@@ -57,6 +58,8 @@ struct JointTrainOptions : RunOptions {
     visit(local_share, "local-share", "share of stretches read without retrieval, for the slots");
     visit(block, "block", "tokens that the slots take in at once");
     visit(top_k, "topk", "most tokens retrieved for a query and layer");
+    visit(horizon, "horizon",
+          "tokens back that get gradients, counted from a query's block; 0: all of them");
     visit(kl_weight, "kl-weight", "weight of the KL to the untouched model with full attention");
     visit(ce_weight, "ce-weight", "weight of the text's own negative log-likelihood");
     visit(retriever_weight, "retriever-weight",

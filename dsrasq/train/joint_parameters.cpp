@@ -120,7 +120,11 @@ void JointParameters::add_retriever(const retriever::Adapter* start, const Joint
   groups_.push_back({"retriever", ParameterBank(values, device), o.lr_retriever, 0,
                      o.rl.trains_thresholds() ? o.lr_retriever : 0});
   const ParameterBank& bank = groups_.back().bank;
-  replace(indexers_, [&](size_t i) { return bank.leaf(i); });
+  // What does not learn wants no gradients either.
+  const auto part = [](const ParameterBank& of, size_t i, bool learns) {
+    return learns ? of.leaf(i) : of.leaf(i).detach();
+  };
+  replace(indexers_, [&](size_t i) { return part(bank, i, o.lr_retriever > 0); });
   replace(gradients_, [&](size_t i) { return bank.gradient_of(i); });
   groups_.push_back({"threshold", ParameterBank(thresholds, device),
                      o.thresholds ? o.lr_threshold : 0, 0,
@@ -129,7 +133,7 @@ void JointParameters::add_retriever(const retriever::Adapter* start, const Joint
   for (size_t i = 0; i < retriever_layers_.size(); ++i) {
     StudentLayer& layer = layers_[static_cast<size_t>(retriever_layers_[i])];
     layer.indexer = &indexers_.at(retriever_layers_[i]);
-    layer.threshold = groups_.back().bank.leaf(i);
+    layer.threshold = part(groups_.back().bank, i, has_thresholds_ && o.lr_threshold > 0);
   }
 }
 

@@ -72,7 +72,9 @@ StudentRules JointRun::rules() const {
           .sinks = options_.sinks,
           .top_k = options_.top_k,
           .thresholded = options_.thresholds,
-          .counts_expected = counts_expected()};
+          .counts_expected = counts_expected(),
+          .horizon = options_.horizon,
+          .horizon_block = options_.block};
 }
 
 StudentPolicy JointRun::student(const StudentRules& rules, StudentPolicy::Visit visit) {
@@ -81,8 +83,7 @@ StudentPolicy JointRun::student(const StudentRules& rules, StudentPolicy::Visit 
                                .fake_quantise = options_.fake_quantise,
                                .d_max = parameters_.d_max(),
                                .block = options_.block};
-  return {
-      input_.train.model.shape(), options, parameters_.layers(), angles_, masks_, std::move(visit)};
+  return {input_.train.model.shape(), options, parameters_.layers(), angles_, std::move(visit)};
 }
 
 // The warm-up's loss: what the student's input says about the teacher's attention.

@@ -92,7 +92,6 @@ class JointRun {
   JointParameters parameters_;
   LossOptions retriever_loss_;
   AngleCache angles_;
-  StudentMasks masks_;
   int64_t tokens_read_ = 0;
 };
 

@@ -39,6 +39,7 @@ void check_options(const JointInput& input, const JointTrainOptions& o) {
   want(o.block >= 16 && o.block <= 65536, "--block has to be from 16 to 65536");
   want(o.local_share >= 0 && o.local_share <= 1, "--local-share has to be from 0 to 1");
   want(o.top_k >= 0 && o.top_k <= 65536, "--topk has to be from 0 to 65536");
+  want(o.horizon == 0 || o.horizon >= o.window, "--horizon has to be 0, or at least --window");
   want(is_weight(o.kl_weight) && is_weight(o.ce_weight) && is_weight(o.retriever_weight) &&
            o.kl_weight + o.ce_weight > 0,
        "the weights of the loss have to be 0 or more, and --kl-weight or --ce-weight above 0");

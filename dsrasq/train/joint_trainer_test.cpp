@@ -92,14 +92,13 @@ TEST_F(JointTrainerTest, TheWrittenAdapterPredictsOnTheCpuWhatTheStudentPredicte
   JointRun run(again, options, sampler);
   const at::NoGradGuard no_grad;
   AngleCache angles(at::kCPU);
-  StudentMasks masks;
   const at::Tensor ids = at::arange(120, at::kLong).mul(37).remainder(64);
   StudentPolicy student(bench.model().shape(),
                         {.rules = {.window = 16, .sinks = 2, .top_k = 4},
                          .n_heads = 2,
                          .d_max = adapter.d_max,
                          .block = 16},
-                        run.parameters().layers(), angles, masks);
+                        run.parameters().layers(), angles);
   const at::Tensor ours =
       bench.model().logits(bench.model().adapted(run.parameters().lora()).forward(ids, student));
   const at::Tensor wanted = inference_log_probabilities(bench, adapter, ids, options);
@@ -123,14 +122,13 @@ TEST_F(JointTrainerTest, LoraGradientsMatchFiniteDifferences) {
   const JointTrainOptions options = bench.options("a");
   JointParameters parameters({bench.model().shape(), 64}, input.adapter, options, at::kCPU);
   AngleCache angles(at::kCPU);
-  StudentMasks masks;
   const at::Tensor ids = at::arange(40, at::kLong).mul(29).remainder(64);
   const at::Tensor direction = at::randn({40, 32}, at::TensorOptions().dtype(at::kDouble));
   // No retrieval: a choice that flips would be no derivative.
   const auto value = [&](const retriever::LoraByLayer& lora) {
     StudentPolicy student(bench.model().shape(),
                           {.rules = {.window = 16, .sinks = 2, .top_k = 0}, .n_heads = 2},
-                          parameters.layers(), angles, masks);
+                          parameters.layers(), angles);
     return (bench.model().adapted(lora).differentiable_forward(ids, student) * direction).sum();
   };
   retriever::LoraByLayer lora = parameters.lora();

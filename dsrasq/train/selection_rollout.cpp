@@ -40,7 +40,7 @@ Pick SelectionRollout::pick() {
 at::Tensor SelectionRollout::choose_budget(const PoolScores& pool, Part& part) {
   const int64_t most = std::min(retriever::kBudgetSizes.back(), pool.scores.size(1));
   const at::Tensor best = std::get<0>(pool.scores.topk(most, 1));
-  const at::Tensor all = at::logaddexp(pool.scores.logsumexp({1}, true), pool.local);
+  const at::Tensor all = log_mass(pool);
   part.features = retriever::budget_features(best - all, pool.local - all);
   const at::Tensor x = x_.narrow(0, part.begin, part.end - part.begin);
   const at::Tensor logits = retriever::budget_logits(heads_.at(layer_), x, part.features);

@@ -47,7 +47,7 @@ class SelectionRolloutTest : public FolderTest {
     std::map<int64_t, at::Tensor> picked;
     int64_t layer = 0;
     StudentRules rules = setup.run.rules();
-    rules.chunk_elements = 4 * kTokens * 20;  // 20 rows
+    rules.chunk_rows = 20;
     const auto visit = rollout.visit();
     const auto pick = rollout.pick();
     rules.pick = [&](const PoolScores& pool) {

@@ -27,7 +27,7 @@ LayerCosts SizeCredit::layer_costs(const StudentLayer& parameters, const ProbedL
       pool_scores(index, rows.positions, rows.last + 1, options_.sinks, options_.window);
   const int64_t most = std::min(retriever::kBudgetSizes.back(), pool.scores.size(1));
   const auto [best, columns] = pool.scores.topk(most, 1);
-  const at::Tensor all = at::logaddexp(pool.scores.logsumexp({1}, true), pool.local);
+  const at::Tensor all = log_mass(pool);
   const RankedRows ranked{.rows = rows,
                           .best = columns + options_.sinks,
                           .seen = pool.unseen.gather(1, columns).logical_not_(),

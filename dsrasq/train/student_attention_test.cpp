@@ -66,16 +66,12 @@ struct Layer {
 StudentRead attend(const Layer& layer, const StudentRules& rules, int64_t d_max = 0) {
   static const policy::AttentionShape shape = small_shape();
   static AngleCache angles(at::kCPU);
-  static StudentMasks masks;
   const StudentIndex index =
       StudentIndex::of(layer.indexer, layer.threshold, layer.x, kIndexHeads, false);
-  return attend_sparsely(DenseAttention::of(layer.input(), shape, d_max, angles), &index, rules,
-                         masks);
+  return attend_sparsely(DenseAttention::of(layer.input(), shape, d_max, angles), &index, rules);
 }
 
-StudentRules small_rules() {
-  return {.window = 9, .sinks = 2, .top_k = 5, .chunk_elements = kHeads * kTokens * 8};
-}
+StudentRules small_rules() { return {.window = 9, .sinks = 2, .top_k = 5, .chunk_rows = 8}; }
 
 // Whether `gradient` is the derivative of `value` along random directions of `parameter`.
 void expect_gradient(at::Tensor& parameter, const at::Tensor& gradient,
@@ -242,7 +238,7 @@ TEST(StudentAttention, ChunksChangeNeitherValuesNorGradients) {
     for (at::Tensor* t : all) t->requires_grad_(true);
     StudentRules rules = small_rules();
     rules.counts_expected = true;
-    rules.chunk_elements = kHeads * kTokens * rows;
+    rules.chunk_rows = rows;
     const StudentRead read = attend(layer, rules, 15);
     ((read.out * direction).sum() + read.expected).backward();
     results.push_back({read.out.detach()});

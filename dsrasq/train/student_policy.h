@@ -36,17 +36,16 @@ class StudentPolicy final : public StretchPolicy {
   /// Sees the layer's index and normalised input `[T, E]` before it attends.
   using Visit = std::function<void(int64_t layer, const at::Tensor& x)>;
 
-  /// `layers` has an entry for every layer of the model. `shape`, `angles` and `masks` must outlive
-  /// the policy, `masks` the backward pass too.
+  /// `layers` has an entry for every layer of the model. `shape` and `angles` must outlive
+  /// the policy.
   StudentPolicy(const policy::AttentionShape& shape, const StudentOptions& options,
-                std::vector<StudentLayer> layers, AngleCache& angles, StudentMasks& masks,
+                std::vector<StudentLayer> layers, AngleCache& angles,
                 Visit visit = nullptr)
       : StretchPolicy("student"),
         shape_(shape),
         options_(options),
         layers_(std::move(layers)),
         angles_(angles),
-        masks_(masks),
         visit_(std::move(visit)) {}
 
   at::Tensor attend(const policy::LayerInput& input) override;
@@ -63,7 +62,6 @@ class StudentPolicy final : public StretchPolicy {
   StudentOptions options_;
   std::vector<StudentLayer> layers_;
   AngleCache& angles_;
-  StudentMasks& masks_;
   Visit visit_;
   int64_t n_queries_ = 0;
   at::Tensor picked_, expected_;

@@ -4,8 +4,11 @@
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
+
+#include "dsrasq/ops/recompute.h"
 
 namespace dsrasq::train {
 namespace {
@@ -36,18 +39,57 @@ at::Tensor summaries(const SlotTensors& p, const at::Tensor& k, const at::Tensor
   return summary(k, p.u_k) + summary(v, p.u_v);
 }
 
-// C_t / (1 - beta^t) after every block: [n_blocks, r, d].
-at::Tensor states(const at::Tensor& beta, const at::Tensor& added) {
-  const at::Tensor keep = beta.unsqueeze(1);
-  at::Tensor slots, power = at::ones_like(keep);
-  std::vector<at::Tensor> all;
-  for (const at::Tensor& block : added.unbind(0)) {
-    const at::Tensor share = (1 - keep) * block;
-    slots = slots.defined() ? keep * slots + share : share;
-    power = power * keep;
-    all.push_back(slots / (1 - power));
-  }
-  return at::stack(all);
+// C_t / (1 - beta^t) after every block: [n_blocks, r, d]. A block that is more than `live` blocks
+// older than the newest gets no gradient.
+at::Tensor states(const at::Tensor& beta, const at::Tensor& added, int64_t live) {
+  const int64_t n_blocks = added.size(0);
+  const at::Tensor block =
+      at::arange(n_blocks, added.options().dtype(at::kLong).requires_grad(false));
+  const at::Tensor age = block.unsqueeze(1) - block;  // [state, block]
+  const at::Tensor keep = beta.view({-1, 1, 1});
+  const at::Tensor shares =
+      (keep.pow(age.clamp_min(0)) * (1 - keep) / (1 - keep.pow(block.unsqueeze(1) + 1)))
+          .masked_fill(age < 0, 0);                  // [r, state, block]
+  const at::Tensor by_slot = added.transpose(0, 1);  // [r, block, d]
+  if (live >= n_blocks) return shares.matmul(by_slot).transpose(0, 1);
+  const at::Tensor is_live = age <= live;
+  return (shares.masked_fill(is_live.logical_not(), 0).matmul(by_slot) +
+          shares.masked_fill(is_live, 0).matmul(by_slot.detach()))
+      .transpose(0, 1);
+}
+
+// What the rows from block lag + 1 on read of the states before them.
+at::Tensor read_states(const SlotTensors& p, const at::Tensor& q, const at::Tensor& k,
+                       const at::Tensor& v, double scale, const SlotRules& rules) {
+  const int64_t n_tokens = q.size(0), n_heads = q.size(1), head_dim = q.size(2);
+  const int64_t n_kv = k.size(1), block = rules.block, width = n_kv * head_dim;
+  const int64_t lag = rules.lag(), n_states = rules.n_states(n_tokens);
+  const auto dtype = p.u_k.scalar_type();
+  const auto blocks = [&](const at::Tensor& t) {
+    return t.narrow(0, 0, n_states * block).to(dtype).reshape({n_states, block, width});
+  };
+  const int64_t live =
+      rules.horizon > 0 ? std::max<int64_t>(0, rules.horizon / block - lag - 1) : n_states;
+  const at::Tensor slots =
+      states(p.beta_logit.sigmoid(), summaries(p, blocks(k), blocks(v), rules.sinks), live);
+  const auto read_out = [&](const at::Tensor& weight) {  // [n_states, Hkv, r, D]
+    return slots.unsqueeze(1).matmul(weight.unsqueeze(0));
+  };
+  const int64_t first = (lag + 1) * block, n_rows = n_tokens - first;
+  const at::Tensor rows = at::constant_pad_nd(q.narrow(0, first, n_rows).to(dtype),
+                                              {0, 0, 0, 0, 0, n_states * block - n_rows});
+  const at::Tensor queries = rows.view({n_states, block, n_kv, n_heads / n_kv, head_dim})
+                                 .permute({0, 2, 3, 1, 4})
+                                 .reshape({n_states, n_kv, n_heads / n_kv * block, head_dim});
+  const at::Tensor weights =
+      (queries.matmul(read_out(p.read_k).transpose(2, 3)) * scale).softmax(3);
+  const at::Tensor read = weights.matmul(read_out(p.read_v))
+                              .view({n_states, n_kv, n_heads / n_kv, block, head_dim})
+                              .permute({0, 3, 1, 2, 4})
+                              .reshape({n_states * block, n_heads, head_dim})
+                              .narrow(0, 0, n_rows);
+  const at::Tensor gated = read * p.gate.tanh().unsqueeze(1);
+  return at::constant_pad_nd(gated.to(q.scalar_type()), {0, 0, 0, 0, first, 0});
 }
 
 }  // namespace
@@ -96,38 +138,20 @@ memory::SlotParameters SlotTensors::to_parameters() const {
           .gate = values_of(gate)};
 }
 
-at::Tensor read_slots(const SlotTensors& p, const at::Tensor& q, const at::Tensor& k,
+at::Tensor read_slots(const SlotTensors& slots, const at::Tensor& q, const at::Tensor& k,
                       const at::Tensor& v, double scale, const SlotRules& rules) {
-  const int64_t n_tokens = q.size(0), n_heads = q.size(1), head_dim = q.size(2);
-  const int64_t n_kv = k.size(1), block = rules.block, width = n_kv * head_dim;
-  // Rows of block b read what blocks 0 to b - lag - 1 left behind.
-  const int64_t lag = (rules.window + block - 1) / block;
-  const int64_t n_states = (n_tokens + block - 1) / block - lag - 1;
-  if (n_states <= 0) return {};
-  const auto dtype = p.u_k.scalar_type();
-  const auto blocks = [&](const at::Tensor& t) {
-    return t.narrow(0, 0, n_states * block).to(dtype).reshape({n_states, block, width});
-  };
-  const at::Tensor slots =
-      states(p.beta_logit.sigmoid(), summaries(p, blocks(k), blocks(v), rules.sinks));
-  const auto read_out = [&](const at::Tensor& weight) {  // [n_states, Hkv, r, D]
-    return slots.unsqueeze(1).matmul(weight.unsqueeze(0));
-  };
-  const int64_t first = (lag + 1) * block, n_rows = n_tokens - first;
-  const at::Tensor rows = at::constant_pad_nd(q.narrow(0, first, n_rows).to(dtype),
-                                              {0, 0, 0, 0, 0, n_states * block - n_rows});
-  const at::Tensor queries = rows.view({n_states, block, n_kv, n_heads / n_kv, head_dim})
-                                 .permute({0, 2, 3, 1, 4})
-                                 .reshape({n_states, n_kv, n_heads / n_kv * block, head_dim});
-  const at::Tensor weights =
-      (queries.matmul(read_out(p.read_k).transpose(2, 3)) * scale).softmax(3);
-  const at::Tensor read = weights.matmul(read_out(p.read_v))
-                              .view({n_states, n_kv, n_heads / n_kv, block, head_dim})
-                              .permute({0, 3, 1, 2, 4})
-                              .reshape({n_states * block, n_heads, head_dim})
-                              .narrow(0, 0, n_rows);
-  const at::Tensor gated = read * p.gate.tanh().unsqueeze(1);
-  return at::constant_pad_nd(gated.to(q.scalar_type()), {0, 0, 0, 0, first, 0});
+  if (rules.n_states(q.size(0)) <= 0) return {};
+  std::vector<at::Tensor> inputs{q, k, v};
+  SlotTensors own = slots;
+  own.visit([&](const char*, const at::Tensor& t) { inputs.push_back(t); });
+  return ops::recomputed(
+      [scale, rules](const std::vector<at::Tensor>& t) {
+        SlotTensors p;
+        size_t next = 3;
+        p.visit([&](const char*, at::Tensor& part) { part = t[next++]; });
+        return std::vector<at::Tensor>{read_states(p, t[0], t[1], t[2], scale, rules)};
+      },
+      inputs)[0];
 }
 
 }  // namespace dsrasq::train

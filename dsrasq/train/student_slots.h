@@ -37,6 +37,12 @@ struct SlotRules {
   int64_t window = 512;
   int64_t sinks = 4;
   int64_t block = 512;
+  int64_t horizon = 0;  ///< tokens before a query's block that get gradients from it; 0: all
+
+  /// Rows of block b read what blocks 0 to b - lag - 1 left behind.
+  int64_t lag() const { return (window + block - 1) / block; }
+  /// Of those that rows within `n_tokens` read; 0 or less: none.
+  int64_t n_states(int64_t n_tokens) const { return (n_tokens + block - 1) / block - lag() - 1; }
 };
 
 /// What T queries read from the slots, `[T, H, D]`: `q` `[T, H, D]` and `k` `[T, Hkv, D]` before

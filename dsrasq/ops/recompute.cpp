@@ -1,4 +1,4 @@
-#include "dsrasq/train/recompute.h"
+#include "dsrasq/ops/recompute.h"
 
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -6,7 +6,7 @@
 
 #include <utility>
 
-namespace dsrasq::train {
+namespace dsrasq::ops {
 namespace {
 
 using torch::autograd::AutogradContext;
@@ -78,4 +78,13 @@ std::vector<at::Tensor> recomputed(TensorFunction function, const std::vector<at
                            at::TensorList(defined));
 }
 
-}  // namespace dsrasq::train
+at::Tensor recomputed(const std::function<at::Tensor(const at::Tensor&)>& function,
+                      const at::Tensor& input) {
+  if (!at::GradMode::is_enabled() || !input.requires_grad()) return function(input);
+  const TensorFunction on_list = [function](const std::vector<at::Tensor>& t) {
+    return std::vector<at::Tensor>{function(t[0])};
+  };
+  return recomputed(on_list, {input})[0];
+}
+
+}  // namespace dsrasq::ops

@@ -8,7 +8,7 @@
 #include <functional>
 #include <vector>
 
-namespace dsrasq::train {
+namespace dsrasq::ops {
 
 using TensorFunction = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)>;
 
@@ -18,4 +18,8 @@ using TensorFunction = std::function<std::vector<at::Tensor>(const std::vector<a
 /// outlive the backward pass and gets no gradient.
 std::vector<at::Tensor> recomputed(TensorFunction function, const std::vector<at::Tensor>& inputs);
 
-}  // namespace dsrasq::train
+/// One tensor of another; `function` is called as it is where no gradient will flow.
+at::Tensor recomputed(const std::function<at::Tensor(const at::Tensor&)>& function,
+                      const at::Tensor& input);
+
+}  // namespace dsrasq::ops
