@@ -22,6 +22,7 @@ std::vector<Command> all_commands() {
           score_command(),
           bench_prefill_command(),
           bench_decode_command(),
+          report_command(),
           inspect_command(),
           version_command()};
 }

@@ -191,7 +191,7 @@ BenchReport bench_decode(const session::Engine& engine, const std::vector<NamedP
 nlohmann::ordered_json to_json(const BenchReport& report) {
   using Json = nlohmann::ordered_json;
   const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
-  Json out, rows = Json::array(), exponents = Json::object();
+  Json out{{"what", report.what}}, rows = Json::array(), exponents = Json::object();
   for (const BenchRow& row : report.rows) {
     Json line{
         {"length", row.length},        {"policy", row.policy},   {"tokens_per_s", row.tokens_per_s},

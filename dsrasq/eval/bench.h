@@ -67,7 +67,7 @@ BenchReport bench_prefill(const session::Engine& engine, const std::vector<Named
 BenchReport bench_decode(const session::Engine& engine, const std::vector<NamedPolicy>& policies,
                          const BenchOptions& options, const Progress& progress = nullptr);
 
-/// `rows`, `exponent` (of the first policy, null when there is none) and `exponents`.
+/// `what`, `rows`, `exponent` (of the first policy, null when there is none) and `exponents`.
 nlohmann::ordered_json to_json(const BenchReport& report);
 
 }  // namespace dsrasq::eval

@@ -89,6 +89,11 @@ int64_t JsonView::integer(int64_t least, int64_t most) const {
   return value_->get<int64_t>();
 }
 
+double JsonView::number() const {
+  if (!value_->is_number()) fail("is no number");
+  return value_->get<double>();
+}
+
 std::string JsonView::place() const { return path_.empty() ? file_ : file_ + ": " + path_; }
 
 void JsonView::fail(std::string_view what) const {

@@ -36,6 +36,7 @@ class JsonView {
   bool boolean() const;
   /// A whole number from `least` to `most`.
   int64_t integer(int64_t least, int64_t most) const;
+  double number() const;
   const nlohmann::json& value() const { return *value_; }
 
   [[noreturn]] void fail(std::string_view what) const;

@@ -1,0 +1,143 @@
+#include <algorithm>
+
+#include "dsrasq/core/error.h"
+#include "dsrasq/report/number_text.h"
+#include "dsrasq/report/sections.h"
+#include "dsrasq/report/variants.h"
+
+namespace dsrasq::report {
+namespace {
+
+using Row = BenchResult::Row;
+
+// One kind of measurement in words.
+struct Kind {
+  const char* what;
+  const char* id;
+  const char* title;
+  const char* timed;  // what the exponent is of
+};
+constexpr Kind kKinds[] = {
+    {"prefill", "reading", "reading", "Time of reading the whole text"},
+    {"decode", "generating", "generating", "Time of one token"},
+    {"", "speed", "reading or generating (the file does not say which)", "Time"}};
+
+const BenchResult& result_of(const ResultFile& file) { return std::get<BenchResult>(file.result); }
+
+std::set<std::string> cells_of(const ResultFile& file) {
+  std::set<std::string> cells;
+  for (const Row& row : result_of(file).rows) cells.insert(concat(row.length, ' ', row.policy));
+  return cells;
+}
+
+// The exponent that the one file of a variant holds; of several files none holds for all.
+std::string exponent_text(const Variant& variant, const std::string& policy) {
+  if (variant.files.size() != 1) return "";
+  for (const auto& [name, exponent] : result_of(*variant.files.front()).exponents)
+    if (name == policy) return "L^" + fixed(exponent, 2);
+  return "";
+}
+
+template <class ToPoint>
+std::vector<Series> series_of(const std::vector<Variant>& variants, bool has_exponent,
+                              const ToPoint& to_point) {
+  std::vector<Series> all;
+  Looks looks;
+  for (const Variant& variant : variants) {
+    std::map<std::string, size_t> places;
+    for (const ResultFile* file : variant.files)
+      for (const Row& row : result_of(*file).rows) {
+        if (!places.contains(row.policy)) {
+          const std::string exponent = exponent_text(variant, row.policy);
+          places[row.policy] = all.size();
+          all.push_back({.name = variant.label(row.policy) +
+                                 (has_exponent && !exponent.empty() ? ": " + exponent : ""),
+                         .look = looks.next(family_of(row.policy, file->options)),
+                         .points = {}});
+        }
+        all[places[row.policy]].points.push_back(to_point(row));
+      }
+  }
+  for (Series& series : all)
+    std::stable_sort(series.points.begin(), series.points.end(),
+                     [](const auto& a, const auto& b) { return a.x < b.x; });
+  return all;
+}
+
+Table table_of(const std::vector<Variant>& variants) {
+  Table table{{"file", "tokens", "policy", "tokens/s", "slowest", "fastest", "exponent", "memory",
+               "peak of the process"},
+              {}};
+  for (const Variant& variant : variants)
+    for (const ResultFile* file : variant.files)
+      for (const Row& row : result_of(*file).rows)
+        table.rows.push_back({file->stem, grouped(row.length), row.policy,
+                              fixed(row.tokens_per_s, 1), fixed(row.slowest, 1),
+                              fixed(row.fastest, 1), exponent_text(variant, row.policy),
+                              bytes_text(row.cache_bytes), bytes_text(row.peak_bytes)});
+  return table;
+}
+
+void add_figures(const Kind& kind, const FileList& files, Section& section) {
+  const auto variants = variants_of(files, {"lengths", "policy", "segments"}, cells_of);
+  const AxisSpec lengths{"tokens", Unit::kTokens, true};
+  XyPlot speed{.x = lengths,
+               .y = {"tokens per second", Unit::kNumber, true},
+               .series = series_of(variants, true,
+                                   [](const Row& row) {
+                                     Series::Point point{.x = static_cast<double>(row.length),
+                                                         .y = row.tokens_per_s};
+                                     if (row.slowest < row.fastest)
+                                       point.bounds = Bounds{row.slowest, row.fastest};
+                                     return point;
+                                   }),
+               .levels = {}};
+  section.figures.push_back(
+      {.id = concat("speed-", kind.id),
+       .title = concat("Speed of ", kind.title, " against length"),
+       .caption = concat("Up is better; both axes are logarithmic. Bars and bands go from the "
+                         "slowest to the fastest repeat. ",
+                         kind.timed,
+                         " grows as L^x with the length L: fitted where a file has two lengths."),
+       .plot = std::move(speed),
+       .table = table_of(variants),
+       .sources = files});
+  const bool has_peaks = std::all_of(files.begin(), files.end(), [](const ResultFile* file) {
+    const auto& rows = result_of(*file).rows;
+    return std::all_of(rows.begin(), rows.end(), [](const Row& row) { return row.peak_bytes > 0; });
+  });
+  if (!has_peaks) {
+    section.missing.push_back(concat("No peak memory of ", kind.title, ": the files have none."));
+    return;
+  }
+  XyPlot memory{.x = lengths,
+                .y = {"peak memory of the process", Unit::kBytes, true},
+                .series = series_of(variants, false,
+                                    [](const Row& row) {
+                                      return Series::Point{.x = static_cast<double>(row.length),
+                                                           .y = row.peak_bytes};
+                                    }),
+                .levels = {}};
+  section.figures.push_back(
+      {.id = concat("memory-", kind.id),
+       .title = concat("Peak memory of ", kind.title, " against length"),
+       .caption = "Down is better; both axes are logarithmic. Weights and libraries are included.",
+       .plot = std::move(memory),
+       .table = table_of(variants),
+       .sources = files});
+}
+
+}  // namespace
+
+Section speed_section(const std::vector<ResultFile>& files) {
+  Section section{"speed", "Speed and memory", {}, {}};
+  for (const Kind& kind : kKinds) {
+    FileList chosen;
+    for (const ResultFile* file : files_with<BenchResult>(files))
+      if (result_of(*file).what == kind.what) chosen.push_back(file);
+    if (!chosen.empty()) add_figures(kind, chosen, section);
+  }
+  return section;
+}
+
+}  // namespace dsrasq::report
