@@ -22,6 +22,7 @@ struct JointTrainOptions : RunOptions {
   double local_share = 0;  ///< of the stretches, read without any retrieval
   int64_t block = 512;
   int64_t top_k = 64;
+  int64_t pool = 0;
   int64_t horizon = 0;
 
   double kl_weight = 1;
@@ -58,6 +59,7 @@ struct JointTrainOptions : RunOptions {
     visit(local_share, "local-share", "share of stretches read without retrieval, for the slots");
     visit(block, "block", "tokens that the slots take in at once");
     visit(top_k, "topk", "most tokens retrieved for a query and layer");
+    visit(pool, "pool", "older tokens that can be retrieved, the latest of them; 0: all");
     visit(horizon, "horizon",
           "tokens back that get gradients, counted from a query's block; 0: all of them");
     visit(kl_weight, "kl-weight", "weight of the KL to the untouched model with full attention");

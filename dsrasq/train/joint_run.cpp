@@ -71,6 +71,7 @@ StudentRules JointRun::rules() const {
   return {.window = options_.window,
           .sinks = options_.sinks,
           .top_k = options_.top_k,
+          .pool = options_.pool,
           .thresholded = options_.thresholds,
           .counts_expected = counts_expected(),
           .horizon = options_.horizon,

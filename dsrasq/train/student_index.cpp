@@ -63,6 +63,8 @@ PoolScores scores_of(const RowIndex& index, const PoolRows& rows) {
                   .local = index.local,
                   .threshold = index.threshold,
                   .unseen = columns.unsqueeze(0) > positions - rows.window};
+  if (rows.pool > 0)
+    pool.unseen.logical_or_(columns.unsqueeze(0) <= positions - (rows.window + rows.pool));
   pool.scores =
       index_scores(index.query, index.key, index.weight).masked_fill_(pool.unseen, kUnseen);
   return pool;
@@ -92,7 +94,7 @@ class PickedRatio : public torch::autograd::Function<PickedRatio> {
     context->save_for_backward(saved);
     const PoolRows& r = picked.rows;
     context->saved_data[kRows] =
-        std::vector<int64_t>{r.begin, r.end, r.sinks, r.window, r.first_live};
+        std::vector<int64_t>{r.begin, r.end, r.sinks, r.window, r.pool, r.first_live};
     return out;
   }
 
@@ -110,7 +112,7 @@ class PickedRatio : public torch::autograd::Function<PickedRatio> {
                                 context->needs_input_grad(2);
     if (reaches_scores || has_expected) {
       const auto r = context->saved_data[kRows].toIntVector();
-      const PoolRows rows{r[0], r[1], r[2], r[3], r[4]};
+      const PoolRows rows{r[0], r[1], r[2], r[3], r[4], r[5]};
       at::Tensor z = scores_of(index, rows).scores.sub_(mass);
       if (has_expected) {
         const at::Tensor p = (z - index.threshold).sigmoid_();

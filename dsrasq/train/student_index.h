@@ -53,10 +53,12 @@ at::Tensor best_of_sizes(const PoolScores& pool, const at::Tensor& best, const a
 /// Chooses pool columns for consecutive rows: `[R, N]` bool, none of them unseen.
 using Pick = std::function<at::Tensor(const PoolScores&)>;
 
-/// Consecutive rows and the pool that they see: everything between the sinks and the window.
+/// Consecutive rows and the pool that they see: between the sinks and the window the last `pool`
+/// tokens.
 struct PoolRows {
   int64_t begin = 0, end = 0;  ///< positions of the rows
   int64_t sinks = 0, window = 0;
+  int64_t pool = 0;        ///< 0: everything
   int64_t first_live = 0;  ///< keys and values of earlier tokens get no gradient from these rows
 
   int64_t n_columns() const { return std::max<int64_t>(0, end - window - sinks); }
@@ -66,6 +68,7 @@ struct StudentRules {
   int64_t window = 512;
   int64_t sinks = 4;
   int64_t top_k = 64;
+  int64_t pool = 0;              ///< tokens before the window that can be picked; 0: all
   bool thresholded = false;      ///< only tokens with log p > tau are picked
   bool counts_expected = false;  ///< E|S| is wanted, and its gradient
   Pick pick;                     ///< instead of the best top_k; called without gradients
