@@ -173,7 +173,8 @@ TEST_F(SectionsTest, OnlyJudgedAnswersAreCountedRight) {
   };
   const std::vector<ResultFile> files{result("a.json", json("true")),
                                       result("b.json", json("null"))};
-  const auto& plot = std::get<RowPlot>(figure(answer_section(files), "questions").plot);
+  const Section section = answer_section(files);
+  const auto& plot = std::get<RowPlot>(figure(section, "questions").plot);
   ASSERT_EQ(plot.rows.size(), 3u);
   EXPECT_EQ(plot.rows[0].text, "1 of 1");
   EXPECT_EQ(plot.rows[2].group, "answered right");
