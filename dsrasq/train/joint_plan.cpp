@@ -7,10 +7,10 @@ namespace dsrasq::train {
 namespace {
 
 // A student's forward and backward pass, with attention computed again, and the teacher's pass,
-// against one forward pass; a random reading against it; and values kept by token, layer and unit
-// of width for the backward pass.
+// against one forward pass; a random reading against it; and bytes kept by token, layer and unit of
+// width for the backward pass (norms and the feed-forward part are computed again).
 constexpr double kStepsPerForward = 5, kReadingPerForward = 2;
-constexpr double kKeptPerWidth = 40;
+constexpr double kKeptPerWidth = 26;
 
 }  // namespace
 

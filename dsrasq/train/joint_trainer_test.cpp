@@ -225,6 +225,9 @@ TEST_F(JointTrainerTest, WrongOptionsAreNamed) {
   options.kl_weight = 0;
   EXPECT_HAS(refusal(), "--kl-weight or --ce-weight above 0");
   options = bench.options("a");
+  options.horizon = options.window - 1;
+  EXPECT_HAS(refusal(), "--horizon has to be 0, or at least --window");
+  options = bench.options("a");
   options.threshold = 0;
   EXPECT_HAS(refusal(), "--threshold has to be between 0 and 1");
   options = bench.options("a");

@@ -39,8 +39,7 @@ class StudentPolicy final : public StretchPolicy {
   /// `layers` has an entry for every layer of the model. `shape` and `angles` must outlive
   /// the policy.
   StudentPolicy(const policy::AttentionShape& shape, const StudentOptions& options,
-                std::vector<StudentLayer> layers, AngleCache& angles,
-                Visit visit = nullptr)
+                std::vector<StudentLayer> layers, AngleCache& angles, Visit visit = nullptr)
       : StretchPolicy("student"),
         shape_(shape),
         options_(options),

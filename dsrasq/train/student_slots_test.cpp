@@ -99,5 +99,24 @@ TEST(StudentSlots, GradientsMatchFiniteDifferences) {
   });
 }
 
+TEST(StudentSlots, BlocksBeyondTheHorizonGetNoGradientsAndCountAllTheSame) {
+  at::manual_seed(3);
+  const SlotTensors slots = random_slots();
+  const int64_t block = kRules.block, n_tokens = 7 * block;
+  const at::Tensor q = at::randn({n_tokens, kHeads, kDim}),
+                   v = at::randn({n_tokens, kKvHeads, kDim});
+  at::Tensor k = at::randn({n_tokens, kKvHeads, kDim}).requires_grad_(true);
+  SlotRules near = kRules;
+  near.horizon = (kRules.lag() + 2) * block;
+  const at::Tensor read = read_slots(slots, q, k, v, 0.25, near);
+  EXPECT_LT((read - read_slots(slots, q, k, v, 0.25, kRules)).abs().max().item<float>(), 1e-6f);
+  // Of the last block's queries: the newest of its blocks is lag + 1 before it.
+  read.narrow(0, 6 * block, block).sum().backward();
+  const int64_t first_live = (6 - kRules.lag() - 2) * block;
+  EXPECT_EQ(k.grad().narrow(0, 0, first_live).abs().max().item<float>(), 0);
+  EXPECT_GT(k.grad().narrow(0, first_live, block).abs().max().item<float>(), 0);
+  EXPECT_EQ(k.grad().narrow(0, first_live + 2 * block, block).abs().max().item<float>(), 0);
+}
+
 }  // namespace
 }  // namespace dsrasq::train
