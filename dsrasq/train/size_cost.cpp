@@ -59,7 +59,7 @@ at::Tensor size_costs(const DenseAttention& a, const std::vector<at::Tensor>& gr
   const at::Tensor position = rows.positions.unsqueeze(1);
   const at::Tensor column = at::arange(rows.last + 1, rows.positions.options()).unsqueeze(0);
   const at::Tensor is_far =
-      (column >= ranked.sinks).logical_and_(column <= position - ranked.window);
+      (column <= position - ranked.window).logical_and_(column >= ranked.sinks);
   const at::Tensor local = weights.masked_fill(is_far, 0);
   const at::Tensor best = weights.gather(2, ranked.best.unsqueeze(0).expand({a.q.size(1), -1, -1}))
                               .masked_fill_(ranked.seen.logical_not(), 0);  // [H, R, M]
