@@ -21,7 +21,9 @@ namespace {
 constexpr const char* kWhere = "train.joint";
 constexpr double kBudgetForSteps = 0.95;
 
-void check_options(const JointInput& input, const JointTrainOptions& o) {
+}  // namespace
+
+void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
   const auto want = [](bool ok, const char* what) {
     DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what);
   };
@@ -50,6 +52,8 @@ void check_options(const JointInput& input, const JointTrainOptions& o) {
   want(!input.adapter || input.adapter->base_fingerprint == input.train.fingerprint,
        "the starting adapter is for another model");
 }
+
+namespace {
 
 // By how many there are the trainer tells whose metrics it holds.
 static_assert(int64_t{kJointMetrics} != int64_t{kGradientMetrics});
@@ -99,6 +103,9 @@ class Trainer final : private TrainingLoop {
   void evaluate() override;
   TrainingState state() const override;
   std::optional<double> measured_step_seconds() override;
+  double later_steps() const override {
+    return static_cast<double>(options_.rl.steps) * policy_gradient_cost(options_.rl);
+  }
   int64_t total_steps() const override { return steps() + options_.rl.steps; }
   // The stages' metrics are not the same ones: those of the first are read before the second.
   bool ends_stage() const override {
@@ -255,6 +262,7 @@ void Trainer::report(const JointScore* score) {
   if (!progress_) return;
   progress_({.step = steps_done(),
              .steps = total_steps(),
+             .is_policy_gradient = steps_done() > steps(),
              .loss = metric(kJointLoss, kGradientLoss),
              .kl = metric(kJointKl, kGradientKl),
              .picked = metric(kJointPicked, kGradientPicked),
@@ -299,7 +307,7 @@ JointResult Trainer::run() {
 
 JointResult train_joint(const JointInput& input, const JointTrainOptions& options,
                         const std::function<void(const JointProgress&)>& progress) {
-  check_options(input, options);
+  check_joint_options(input, options);
   const TokenCache cache(prepare_training_tokens(input.train, options));
   Trainer trainer(input, options, cache, progress);
   return trainer.run();

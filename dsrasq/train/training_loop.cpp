@@ -87,7 +87,7 @@ void TrainingLoop::fix_steps_by_budget() {
   const std::optional<double> each = measured_step_seconds();
   if (!each) return;
   const double left = (common_.time_budget - seconds()) * budget_for_steps_;
-  steps_ = step_ + std::max<int64_t>(1, static_cast<int64_t>(left / *each));
+  steps_ = step_ + std::max<int64_t>(1, static_cast<int64_t>(left / *each - later_steps()));
   info(concat(steps_, " steps fit into ", common_.time_budget, " s"));
 }
 
