@@ -32,8 +32,8 @@ nlohmann::ordered_json run_staged_training(session::EngineOptions engine_options
   console.note(start_text(engine));
   const nlohmann::ordered_json result =
       dry_run ? plan_json(train::plan_staged_training(input, options))
-              : result_json(train::train_staged(
-                    input, options, [&](const train::StagedProgress& progress) {
+              : result_json(
+                    train::train_staged(input, options, [&](const train::StagedProgress& progress) {
                       console.note(progress_text(progress));
                     }));
   console.result_lines(result);

@@ -20,10 +20,15 @@ Json score_json(const train::RetrieverScore& score) {
 }
 
 Json score_json(const train::JointScore& score) {
-  return {{"kl", score.kl},
-          {"perplexity", score.perplexity},
-          {"full_attention_perplexity", score.teacher_perplexity},
-          {"mean_retrieved", score.picked}};
+  Json json{{"kl", score.kl},
+            {"perplexity", score.perplexity},
+            {"full_attention_perplexity", score.teacher_perplexity},
+            {"mean_retrieved", score.picked}};
+  if (score.teacher_answer_nll > 0) {
+    json["answer_nll"] = score.answer_nll;
+    json["full_attention_answer_nll"] = score.teacher_answer_nll;
+  }
+  return json;
 }
 
 Json rules_json(const std::vector<train::RuleScore>& rules) {
@@ -91,6 +96,11 @@ std::string progress_text(const train::JointProgress& progress) {
     std::snprintf(line, sizeof line, "  held out: perplexity %+.2f %%, KL %.5f, retrieved %.1f",
                   100 * change, progress.score->kl, progress.score->picked);
     text += line;
+    if (progress.score->teacher_answer_nll > 0) {
+      std::snprintf(line, sizeof line, ", answers %.3f (full attention %.3f)",
+                    progress.score->answer_nll, progress.score->teacher_answer_nll);
+      text += line;
+    }
   }
   return text;
 }

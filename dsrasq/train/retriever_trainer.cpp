@@ -118,7 +118,7 @@ class Trainer final : private TrainingLoop {
 TrainingState Trainer::state() const {
   TrainingState state = common_state();
   state.loss = loss_;
-  state.identity = concat(input_.fingerprint, "/", cache().vocabulary(), "/", cache().source());
+  state.identity = concat(input_.fingerprint, "/", data_identity(input_, cache()));
   state.parameters = run_.parameters().matrix();
   state.first = adam_.first;
   state.second = adam_.second;
@@ -256,8 +256,9 @@ TrainResult train_retriever(const TrainInput& input, const RetrieverTrainOptions
                             const std::function<void(const TrainProgress&)>& progress) {
   check_retriever_options(input, options);
   auto init = initial_adapter(input, options);  // may be refused, so before anything is written
-  const TokenCache cache(prepare_training_tokens(input, options));
-  Trainer trainer(input, options, cache, std::move(init), progress);
+  const TrainInput ready = with_tasks(input, options);
+  const TokenCache cache(prepare_training_tokens(ready, options));
+  Trainer trainer(ready, options, cache, std::move(init), progress);
   return trainer.run();
 }
 

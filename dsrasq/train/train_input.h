@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,11 +22,13 @@ namespace dsrasq::train {
 
 struct TrainInput {
   const model::Transformer& model;
-  Encode encode;                ///< text to token ids, without special tokens
-  std::vector<int32_t> prefix;  ///< what a sequence begins with (BOS), where the model wants it
-  std::string vocabulary;       ///< fingerprint of the tokenizer
-  std::string fingerprint;      ///< of the base model
-  std::string name;             ///< of the base model
+  Encode encode;                 ///< text to token ids, without special tokens
+  std::vector<int32_t> prefix;   ///< what a sequence begins with (BOS), where the model wants it
+  std::string vocabulary;        ///< fingerprint of the tokenizer
+  std::string fingerprint;       ///< of the base model
+  std::string name;              ///< of the base model
+  std::optional<int32_t> end{};  ///< the token that ends an answer, if there is one
+  std::shared_ptr<const TaskTexts> tasks{};  ///< see with_tasks
 };
 
 /// Of a loaded model; both must outlive the result. `fingerprint` is that of its checkpoint.
@@ -38,7 +42,13 @@ std::string prepare_training_tokens(
     const TrainInput& input, const RunOptions& options,
     const std::function<void(int64_t, int64_t)>& progress = nullptr);
 
+/// The input with the options' tasks, if any, read unless it has them. Throws as TaskTexts does.
+TrainInput with_tasks(TrainInput input, const RunOptions& options);
+
 /// What the options say a stretch is.
 StretchOptions stretch_options(const TrainInput& input, const RunOptions& options);
+
+/// What a training reads, for a checkpoint's identity.
+std::string data_identity(const TrainInput& input, const TokenCache& cache);
 
 }  // namespace dsrasq::train

@@ -17,8 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kWhere = "train.stages";
-// Enough for the budget heads of a small model to settle.
-constexpr int64_t kDefaultRlSteps = 200;
+constexpr int64_t kDefaultRlSteps = 200;  // where --stages names rl and --rl-steps is 0
 
 fs::path warmup_folder(const StagedTrainOptions& options) {
   return fs::path(run_folder(options)) / "warmup";
@@ -88,6 +87,7 @@ bool is_warmed_up(const TrainInput& input, const RetrieverTrainOptions& warmup) 
   const nlohmann::json record = record_of(&adapter);
   return adapter.base_fingerprint == input.fingerprint && record.is_object() &&
          record.value("source", "") == TokenCache(warmup.data).source() &&
+         record.value("tasks", "") == (input.tasks ? input.tasks->fingerprint() : "") &&
          as_text(record.value("options", nlohmann::json())) == as_text(run_options(warmup));
 }
 
@@ -140,7 +140,8 @@ StagedResult train_staged(const StagedInput& input, const StagedTrainOptions& op
   const Stages stages = stages_of(options);
   check_stages(input, options, stages);
   StagedResult result{.adapter = options.output};
-  JointInput start = input.start;
+  JointInput start{with_tasks(input.start.train, options), input.start.adapter,
+                   input.start.adapter_fingerprint};
   JointTrainOptions joint = joint_options(start, options, stages);
   retriever::Adapter warmed_up;
   if (stages.warmup) {

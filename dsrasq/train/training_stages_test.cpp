@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "dsrasq/core/file.h"
 #include "dsrasq/formats/test_folder.h"
 #include "dsrasq/train/joint_test_bench.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Twelve steps of warm-up, 24 of joint training and 10 of policy gradient, from scratch.
+// Twelve steps of warm-up, 24 of joint training and 10 of policy gradient, a quarter on a task.
 StagedTrainOptions staged_options(const JointBench& bench, const std::string& name) {
   StagedTrainOptions options;
   static_cast<JointTrainOptions&>(options) = bench.options(name);
@@ -25,6 +26,8 @@ StagedTrainOptions staged_options(const JointBench& bench, const std::string& na
   options.slots = 0;
   options.rl.steps = 10;
   options.rl.samples = 2;
+  write_file(bench.path("tasks.jsonl"), R"({"inputs": "say ab", "targets": "yes"})");
+  options.tasks = {bench.path("tasks.jsonl")};
   return options;
 }
 
@@ -64,7 +67,7 @@ TEST_F(TrainingStagesTest, OneRunTrainsAllAndTheRecordHoldsAll) {
   std::string stages;
   const StagedResult result =
       train_staged(from_scratch(bench), options, [&](const StagedProgress& progress) {
-        const char stage = progress.warmup != nullptr          ? 'w'
+        const char stage = progress.warmup != nullptr           ? 'w'
                            : progress.joint->is_policy_gradient ? 'r'
                                                                 : 'j';
         if (stages.empty() || stages.back() != stage) stages += stage;
@@ -94,9 +97,15 @@ TEST_F(TrainingStagesTest, AFinishedWarmUpIsNotRunAgain) {
   EXPECT_EQ(again.joint->after.kl, first.joint->after.kl);
   EXPECT_NE(fs::last_write_time(again.adapter), written);
   options.warmup_stage_steps = 13;
-  EXPECT_HAS(error_text([&] { train_staged(from_scratch(bench), options); },
-                        ErrorCode::kInvalidArgument),
-             "was started with --steps 12, not 13");
+  EXPECT_HAS(
+      error_text([&] { train_staged(from_scratch(bench), options); }, ErrorCode::kInvalidArgument),
+      "was started with --steps 12, not 13");
+  options.warmup_stage_steps = 12;
+  write_file(options.tasks[0], R"({"inputs": "say ab", "targets": "no"})");
+  EXPECT_HAS(
+      error_text([&] { train_staged(from_scratch(bench), options); }, ErrorCode::kInvalidArgument),
+      "warmup holds a training of another model or of other data");
+  options.warmup_stage_steps = 13;
   options.resume = false;
   EXPECT_EQ(train_staged(from_scratch(bench), options).warmup->steps, 13);
 }

@@ -57,6 +57,33 @@ class Training(run.CliTest):
                 self.assertIn(message, self.refused(2, "invalid_argument", *self.joint(*words), "--model", "none"))
         self.assertFalse(self.adapter.exists())
 
+    def test_tasks(self):
+        tasks = self.file("tasks.jsonl", "".join(json.dumps({"inputs": f"Say {i}.", "targets": "yes"}) + "\n"
+                                                 for i in range(4)))
+        result, notes = self.done(*self.joint("--stages", "warmup,joint", "--tasks", tasks, "--task-share", 1))
+        self.assertGreater(result["after"]["answer_nll"], 0)
+        self.assertIn(", answers ", notes)
+        self.assertIn("never files that a model is to be evaluated on",
+                      " ".join(run.run("train", "joint", "--help").stdout.split()))
+
+    def test_wrong_tasks_leave_nothing(self):
+        record = {"inputs": "Say yes.", "targets": "yes " * 80}
+        long = self.file("long.jsonl", json.dumps(record))
+        broad = self.file("broad.jsonl", json.dumps({"inputs": "Say yes. " * 80, "targets": "yes"}))
+        ruler = self.file("ruler.jsonl", json.dumps({"index": 0, "input": "a", "outputs": ["b"]}))
+        before = sorted(os.listdir(self.folder))
+        for path, message in ((long, "the answer of sample 1 has"), (broad, "none of its 1 samples fits into"),
+                              (ruler, "ruler data is there to evaluate with"), (self.text, "in no known format"),
+                              (self.folder / "none", "none")):
+            for words in (self.joint("--stages", "warmup,joint"), self.joint(), self.convert("-o", self.adapter)):
+                with self.subTest(path=path, command=words[0]):
+                    refused = self.refused(3, "bad_input", *words, "--tasks", path)
+                    self.assertIn(message, refused)
+                    self.assertIn(str(path), refused)
+        self.assertIn("--task-share has to be from 0 to 1",
+                      self.refused(2, "invalid_argument", *self.joint("--task-share", 2)))
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
+
     def test_plans_of_several_stages(self):
         result, _ = self.done(*self.joint("--stages", "warmup,joint", "--dry-run"))
         self.assertGreater(result["total_seconds"], result["joint"]["total_seconds"])
