@@ -10,9 +10,12 @@ using text::JsonView;
 
 std::vector<TaskSample> parse_instruction(const JsonView& record) {
   const bool is_p3 = record.find("inputs").has_value();
+  const std::string& prompt = record.at(is_p3 ? "inputs" : "prompt").string();
+  const std::string& completion = record.at(is_p3 ? "targets" : "completion").string();
+  if (is_blank(prompt) || is_blank(completion)) return {};  // P3 has some; nothing to learn
   return {{.format = TaskFormat::kInstruction,
-           .documents = {{"", filled_string(record.at(is_p3 ? "inputs" : "prompt"))}},
-           .references = {filled_string(record.at(is_p3 ? "targets" : "completion"))}}};
+           .documents = {{"", prompt}},
+           .references = {completion}}};
 }
 
 // Every turn of the one who answers is a sample: what was said before, and the reply.

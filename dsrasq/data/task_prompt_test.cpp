@@ -40,8 +40,13 @@ TEST_F(TrainingFormatsTest, InstructionsUnderBothNames) {
     EXPECT_EQ(text_of(samples[0]), "Add 1 and 2.\n");
     EXPECT_EQ(samples[0].references, std::vector<std::string>{"3"});
   }
+  // Published sets have empty completions.
+  EXPECT_EQ(read("{\"inputs\": \"a\", \"targets\": \" \"}\n"
+                 "{\"inputs\": \"b\", \"targets\": \"c\"}")[0]
+                .id,
+            "2");
   EXPECT_TRUE(contains(message_of([&] { read(R"({"inputs": "a", "targets": " "})"); }),
-                       "targets is empty"));
+                       "holds no question"));
 }
 
 TEST_F(TrainingFormatsTest, EveryReplyOfADialogueIsASample) {
