@@ -20,9 +20,11 @@ struct StagedTrainOptions : JointTrainOptions {
 
   template <class Visit>
   void visit(Visit&& visit) {
-    visit(stages, "stages",
-          "of warmup (the retriever alone), joint and rl (the policy gradient) those to run, e.g. "
-          "warmup,joint; default: joint where --steps and rl where --rl-steps are not 0");
+    visit(
+        stages, "stages",
+        "of warmup (the retriever alone), joint and rl (the policy gradient) those to run, e.g. "
+        "warmup,joint (rl with 200 steps where --rl-steps is 0); default: joint where --steps and "
+        "rl where --rl-steps are not 0");
     visit_warmup_stage(visit);
     JointTrainOptions::visit(visit);
   }
