@@ -37,6 +37,7 @@ Command ask_command();
 Command digest_command();
 Command generate_command();
 Command chat_command();
+Command convert_command();
 Command train_retriever_command();
 Command train_joint_command();
 Command eval_perplexity_command();

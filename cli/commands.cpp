@@ -9,6 +9,7 @@ std::vector<Command> all_commands() {
           digest_command(),
           generate_command(),
           chat_command(),
+          convert_command(),
           train_retriever_command(),
           train_joint_command(),
           eval_perplexity_command(),

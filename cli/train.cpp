@@ -1,11 +1,11 @@
 // dsrasq train retriever: makes the adapter of a model.
 
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "cli/train_processes.h"
+#include "cli/train_report.h"
 #include "dsrasq/core/process.h"
 #include "dsrasq/session/engine.h"
 #include "dsrasq/train/retriever_trainer.h"
@@ -30,50 +30,11 @@ struct TrainConfig {
   }
 };
 
-nlohmann::ordered_json score_json(const train::RetrieverScore& score) {
-  return {{"captured64", score.captured64},
-          {"ideal64", score.ideal64},
-          {"captured256", score.captured256},
-          {"ideal256", score.ideal256},
-          {"recall64", score.recall64},
-          {"recall_ideal64", score.recall_ideal64},
-          {"kl", score.kl}};
-}
-
-std::string progress_text(const train::TrainProgress& progress) {
-  char line[256];
-  std::snprintf(
-      line, sizeof line, "step %lld of %lld  loss %.4f  lr %.2e  %.0f tokens/s  %.0f s left",
-      static_cast<long long>(progress.step), static_cast<long long>(progress.steps), progress.loss,
-      progress.learning_rate, progress.tokens_per_s, progress.seconds_left);
-  std::string text = line;
-  if (progress.score) {
-    std::snprintf(line, sizeof line,
-                  "  held out: k=64 captures %.1f %% (ideal %.1f %%), recall %.1f %%",
-                  100 * progress.score->captured64, 100 * progress.score->ideal64,
-                  100 * progress.score->recall64);
-    text += line;
-  }
-  return text;
-}
-
-nlohmann::ordered_json plan_json(const train::TrainPlan& plan) {
-  return {{"dry_run", true},
-          {"indexers", plan.n_indexers},
-          {"parameters", plan.n_parameters},
-          {"adapter_bytes", plan.adapter_bytes},
-          {"checkpoint_bytes", plan.checkpoint_bytes},
-          {"step_bytes", plan.step_bytes},
-          {"flops_per_step", plan.flops},
-          {"step_seconds", plan.step_seconds},
-          {"total_seconds", plan.total_seconds}};
-}
-
 nlohmann::ordered_json train_here(const TrainConfig& config, const Console& console,
                                   const TrainingPlace& place) {
   const session::Engine engine(place.engine);
-  train::TrainInput input = train::train_input(
-      engine.model(), engine.tokenizer(), engine.fingerprint(), engine.model().config().name);
+  train::TrainInput input = train::train_input(engine.model(), engine.tokenizer(),
+                                               engine.fingerprint(), engine.model().config().name);
   input.processes = place.processes;
   nlohmann::ordered_json result;
   if (config.dry_run) {
@@ -87,12 +48,7 @@ nlohmann::ordered_json train_here(const TrainConfig& config, const Console& cons
     const train::TrainResult trained = train::train_retriever(
         input, config.train,
         [&](const train::TrainProgress& progress) { console.note(progress_text(progress)); });
-    result = {{"steps", trained.steps},
-              {"loss", trained.loss},
-              {"tokens_per_s", trained.tokens_per_s},
-              {"seconds", trained.seconds},
-              {"adapter", trained.adapter},
-              {"score", score_json(trained.score)}};
+    result = result_json(trained);
     if (!place.processes->is_first()) return result;
     write_config(trained.adapter, config);
   }

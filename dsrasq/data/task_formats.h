@@ -29,6 +29,8 @@ std::vector<TaskSample> parse_qmsum(const text::JsonView& record);
 std::vector<TaskSample> parse_longbench(const text::JsonView& record);
 std::vector<TaskSample> parse_ruler(const text::JsonView& record);
 std::vector<TaskSample> parse_key_value(const text::JsonView& record);
+std::vector<TaskSample> parse_instruction(const text::JsonView& record);
+std::vector<TaskSample> parse_dialogue(const text::JsonView& record);
 
 /// Samples one after another, in constant memory but for one record.
 class SampleSource {

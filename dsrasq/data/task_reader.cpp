@@ -24,7 +24,7 @@ struct FormatInfo {
   std::string_view name;
   RecordParser parse;  // null: not JSON
 };
-constexpr std::array<FormatInfo, 12> kFormats{{
+constexpr std::array<FormatInfo, 14> kFormats{{
     {TaskFormat::kHotpotQa, "hotpotqa", parse_hotpotqa},
     {TaskFormat::kMusique, "musique", parse_musique},
     {TaskFormat::kMultiRc, "multirc", parse_multirc},
@@ -35,6 +35,8 @@ constexpr std::array<FormatInfo, 12> kFormats{{
     {TaskFormat::kLongBench, "longbench", parse_longbench},
     {TaskFormat::kRuler, "ruler", parse_ruler},
     {TaskFormat::kKeyValue, "kv", parse_key_value},
+    {TaskFormat::kInstruction, "instruction", parse_instruction},
+    {TaskFormat::kDialogue, "dialogue", parse_dialogue},
     {TaskFormat::kBabi, "babi", nullptr},
     {TaskFormat::kParallel, "parallel", nullptr},
 }};
@@ -56,6 +58,9 @@ std::optional<TaskFormat> format_of(const Json& record) {
   if (has("context") && has("question")) return TaskFormat::kHotpotQa;
   if (has("context") && has("input")) return TaskFormat::kLongBench;
   if (has("input") && has("outputs")) return TaskFormat::kRuler;
+  if ((has("prompt") && has("completion")) || (has("inputs") && has("targets")))
+    return TaskFormat::kInstruction;
+  if (has("turns")) return TaskFormat::kDialogue;
   if (has("document") || has("article") || has("dialogue")) return TaskFormat::kSummary;
   return std::nullopt;
 }

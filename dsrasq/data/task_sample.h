@@ -11,18 +11,20 @@ namespace dsrasq::data {
 
 /// The official file formats that can be read.
 enum class TaskFormat : uint8_t {
-  kHotpotQa,   ///< JSON array: question, answer, context of titled paragraphs, supporting_facts
-  kMusique,    ///< JSON Lines: question, answer, answer_aliases, paragraphs
-  kMultiRc,    ///< JSON Lines (SuperGLUE): a passage with questions, each with options
-  kNqOpen,     ///< JSON Lines: question, answers, ctxs of titled passages
-  kSquad,      ///< one JSON object (SQuAD 1.1): articles, paragraphs, questions
-  kSummary,    ///< JSON Lines: a document (or article, dialogue) and its summary (or highlights)
-  kQmsum,      ///< one JSON object a meeting: transcript, general and specific queries
-  kLongBench,  ///< JSON Lines: context, input, answers, dataset
-  kRuler,      ///< JSON Lines: input, outputs
-  kKeyValue,   ///< JSON Lines (Liu et al. 2024): ordered_kv_records, key, value
-  kBabi,       ///< numbered lines; a question has its answer behind a tab
-  kParallel,   ///< two or more text files, line by line translations of each other
+  kHotpotQa,     ///< JSON array: question, answer, context of titled paragraphs, supporting_facts
+  kMusique,      ///< JSON Lines: question, answer, answer_aliases, paragraphs
+  kMultiRc,      ///< JSON Lines (SuperGLUE): a passage with questions, each with options
+  kNqOpen,       ///< JSON Lines: question, answers, ctxs of titled passages
+  kSquad,        ///< one JSON object (SQuAD 1.1): articles, paragraphs, questions
+  kSummary,      ///< JSON Lines: a document (or article, dialogue) and its summary (or highlights)
+  kQmsum,        ///< one JSON object a meeting: transcript, general and specific queries
+  kLongBench,    ///< JSON Lines: context, input, answers, dataset
+  kRuler,        ///< JSON Lines: input, outputs
+  kKeyValue,     ///< JSON Lines (Liu et al. 2024): ordered_kv_records, key, value
+  kBabi,         ///< numbered lines; a question has its answer behind a tab
+  kInstruction,  ///< JSON Lines: prompt and completion, or inputs and targets (P3, FLAN)
+  kDialogue,     ///< JSON Lines (Schema-Guided Dialogue): turns, each with speaker and utterance
+  kParallel,     ///< two or more text files, line by line translations of each other
 };
 
 /// What `--format` calls it, e.g. "hotpotqa".

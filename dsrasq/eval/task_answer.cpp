@@ -115,7 +115,8 @@ TaskAnswer TaskAnswerer::judge(const NamedPolicy& policy, const TaskRules& rules
                                const data::TaskSample& sample) const {
   TaskAnswer answer;
   for (size_t i = 0; i < sample.options.size(); ++i) {
-    const PromptTokens prompt = encoder_.encode(prompt_text(rules, sample, sample.options[i].text));
+    const PromptTokens prompt =
+        encoder_.encode(prompt_text(rules.prompt, sample, sample.options[i].text));
     session::Session session(engine_, policy.options);
     const Clock::time_point start = Clock::now();
     session.read(prompt.ids);
@@ -132,7 +133,7 @@ TaskAnswer TaskAnswerer::judge(const NamedPolicy& policy, const TaskRules& rules
 TaskAnswer TaskAnswerer::answer(const NamedPolicy& policy, const TaskRules& rules,
                                 const data::TaskSample& sample) const {
   if (judges_options(sample)) return judge(policy, rules, sample);
-  return generate(policy, rules, encoder_.encode(prompt_text(rules, sample)));
+  return generate(policy, rules, encoder_.encode(prompt_text(rules.prompt, sample)));
 }
 
 std::string TaskAnswerer::fingerprint(const NamedPolicy& policy, const TaskRules& rules,
@@ -152,7 +153,7 @@ std::string TaskAnswerer::fingerprint(const NamedPolicy& policy, const TaskRules
   add(options.seed);
   add(most_tokens(rules));
   const auto add_prompt = [&](std::string_view option) {
-    for (const int32_t id : encoder_.encode(prompt_text(rules, sample, option)).ids) add(id);
+    for (const int32_t id : encoder_.encode(prompt_text(rules.prompt, sample, option)).ids) add(id);
   };
   if (!judges_options(sample)) add_prompt("");
   for (const data::TaskOption& option : sample.options) {

@@ -8,6 +8,7 @@
 
 #include "dsrasq/eval/policy_list.h"
 #include "dsrasq/eval/task_prompt.h"
+#include "dsrasq/eval/task_rules.h"
 #include "dsrasq/session/session.h"
 
 namespace dsrasq::eval {

@@ -1,32 +1,15 @@
 #pragma once
 
-// Samples as prompts.
+// Prompts as tokens.
 
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "dsrasq/data/task_sample.h"
-#include "dsrasq/eval/task_rules.h"
+#include "dsrasq/data/task_prompt.h"
 #include "dsrasq/text/tokenizer.h"
 
 namespace dsrasq::eval {
-
-/// A prompt as text.
-struct PromptText {
-  struct Part {
-    size_t begin = 0, end = 0;  ///< bytes
-  };
-  std::string text;
-  size_t question_at = 0;          ///< where the documents end
-  std::vector<Part> supporting{};  ///< documents that the answer stands in
-};
-
-/// `option` is one to be judged; empty otherwise.
-PromptText prompt_text(const TaskRules& rules, const data::TaskSample& sample,
-                       std::string_view option = "");
 
 struct PromptTokens {
   std::vector<int32_t> ids;
@@ -46,7 +29,7 @@ class PromptEncoder {
   /// Throws kBadInput when the chat template cannot be used. `tokenizer` must outlive this.
   PromptEncoder(const text::Tokenizer& tokenizer, const PromptOptions& options);
 
-  PromptTokens encode(const PromptText& prompt) const;
+  PromptTokens encode(const data::PromptText& prompt) const;
 
   /// Texts that end an answer where the model has no token for it.
   const std::vector<std::string>& stops() const { return stops_; }

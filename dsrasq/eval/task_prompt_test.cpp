@@ -4,16 +4,18 @@
 
 #include <span>
 
+#include "dsrasq/eval/task_rules.h"
 #include "dsrasq/formats/test_folder.h"
 
 namespace dsrasq::eval {
 namespace {
 
+using data::PromptText;
 using data::TaskFormat;
 using data::TaskSample;
 
 std::string text_of(TaskKind kind, const TaskSample& sample, std::string_view option = "") {
-  return prompt_text(task_rules(kind, sample), sample, option).text;
+  return prompt_text(task_rules(kind, sample).prompt, sample, option).text;
 }
 
 TaskSample hotpot() {
@@ -24,7 +26,7 @@ TaskSample hotpot() {
 
 TEST(TaskPrompt, DocumentsComeBeforeTheQuestionAndAreNotLookedInto) {
   const TaskSample sample = hotpot();
-  const PromptText prompt = prompt_text(task_rules(TaskKind::kQa, sample), sample);
+  const PromptText prompt = prompt_text(task_rules(TaskKind::kQa, sample).prompt, sample);
   EXPECT_EQ(prompt.text,
             "Read the passages and answer the question in a few words.\n\n"
             "Passage 1: Ann\nAnn is {question}.\n\nPassage 2\nBo sings.\n\n"
@@ -102,7 +104,7 @@ class PromptTokensTest : public testing::Test {
 
   std::unique_ptr<text::Tokenizer> tokenizer_ = text::load_tokenizer("tests/golden/models/text");
   const TaskSample sample_ = hotpot();
-  const PromptText prompt_ = prompt_text(task_rules(TaskKind::kQa, sample_), sample_);
+  const PromptText prompt_ = prompt_text(task_rules(TaskKind::kQa, sample_).prompt, sample_);
 };
 
 TEST_F(PromptTokensTest, KnowWhereDocumentsEndAndWhichSupport) {

@@ -49,36 +49,27 @@ TaskRules task_rules(TaskKind kind, const data::TaskSample& sample) {
       std::find(info.formats.begin(), info.formats.end(), sample.format) != info.formats.end(),
       kInvalidArgument, kWhere, info.command, " does not do ",
       data::task_format_name(sample.format), " data (", sample.task, ')');
-  constexpr View kQuestion = "Question: {question}\nAnswer:";
+  const data::TaskPrompt prompt = data::task_prompt(sample.format);
   switch (sample.format) {
     case TaskFormat::kHotpotQa:
     case TaskFormat::kMusique:
     case TaskFormat::kNqOpen:
-    case TaskFormat::kSquad:
-      return {DocumentLayout::kPassages,
-              "Read the passages and answer the question in a few words.\n\n", kQuestion, 32, true};
-    case TaskFormat::kMultiRc:
-      return {DocumentLayout::kPlain, "Read the passage.\n\n",
-              "\n\nQuestion: {question}\nAnswer: {option}\nIs this answer right, yes or no?", 0};
-    case TaskFormat::kSummary:
-      return {DocumentLayout::kPlain, "Read the text and summarize it in a few sentences.\n\n",
-              "\n\nSummary:", 128};
-    case TaskFormat::kQmsum:
-      return {DocumentLayout::kTurns, "Read the transcript of a meeting.\n\n",
-              "\nQuery: {question}\nAnswer:", 256};
-    case TaskFormat::kParallel: return {DocumentLayout::kPlain, "{from}: ", "\n{to}:", 96, true};
-    case TaskFormat::kRuler: return {DocumentLayout::kPlain, "", "", ruler_max_tokens(sample.task)};
-    case TaskFormat::kKeyValue:
-      return {DocumentLayout::kPairs, "Find the value of a key in the JSON data.\n\n",
-              "\n\nKey: \"{question}\"\nValue:", 64};
-    case TaskFormat::kBabi:
-      return {DocumentLayout::kLines, "Read the story and answer the question in one word.\n\n",
-              "\nQuestion: {question}\nAnswer:", 16, true};
+    case TaskFormat::kSquad: return {prompt, 32, true};
+    case TaskFormat::kMultiRc: return {prompt, 0};
+    case TaskFormat::kSummary: return {prompt, 128};
+    case TaskFormat::kQmsum: return {prompt, 256};
+    case TaskFormat::kParallel: return {prompt, 96, true};
+    case TaskFormat::kRuler: return {prompt, ruler_max_tokens(sample.task)};
+    case TaskFormat::kKeyValue: return {prompt, 64};
+    case TaskFormat::kBabi: return {prompt, 16, true};
+    case TaskFormat::kInstruction:  // no command does these
+    case TaskFormat::kDialogue:
     case TaskFormat::kLongBench: break;
   }
   const LongBenchSet& set = longbench_set(sample.task);
   // The first line counts for LongBench's own score, and always for short answers.
-  return {DocumentLayout::kPlain, set.before, set.after, set.max_tokens,
+  return {{data::DocumentLayout::kPlain, set.before, set.after},
+          set.max_tokens,
           set.first_line || kind == TaskKind::kQa};
 }
 

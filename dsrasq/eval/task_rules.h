@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "dsrasq/data/task_sample.h"
+#include "dsrasq/data/task_prompt.h"
 
 namespace dsrasq::eval {
 
@@ -20,22 +20,10 @@ enum class TaskKind : uint8_t {
   kLongBench,
 };
 
-/// How documents follow one another in a prompt.
-enum class DocumentLayout : uint8_t {
-  kPassages,  ///< "Passage 1: title", the text, an empty line
-  kPlain,     ///< the text as it is
-  kLines,     ///< one text a line
-  kTurns,     ///< "speaker: words" lines
-  kPairs,     ///< one JSON object of titles and texts
-};
-
-/// The documents come first, so that they are read before the question is known.
 struct TaskRules {
-  DocumentLayout layout = DocumentLayout::kPlain;
-  std::string_view before{};  ///< before the documents; {from} and {to} are languages
-  std::string_view after{};   ///< behind them; {question}, {option}
-  int64_t max_tokens = 0;     ///< of an answer
-  bool first_line = false;    ///< of an answer, leading empty lines aside, is all that counts
+  data::TaskPrompt prompt{};
+  int64_t max_tokens = 0;   ///< of an answer
+  bool first_line = false;  ///< of an answer, leading empty lines aside, is all that counts
 };
 
 /// Throws kInvalidArgument when the kind's command does not do samples of this format, or knows no

@@ -82,7 +82,7 @@ TaskSet::TaskSet(TaskKind kind, const TaskOptions& options)
   if (kind == TaskKind::kTranslation && format_ == "auto") format_ = "parallel";
   int64_t n_judged = 0;
   for_each([&](int64_t, const data::TaskSample& sample) {
-    prompt_text(task_rules(kind_, sample), sample);
+    prompt_text(task_rules(kind_, sample).prompt, sample);
     n_judged += sample.format == data::TaskFormat::kMultiRc;
     ++n_samples_;
   });

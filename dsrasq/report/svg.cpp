@@ -74,7 +74,9 @@ std::string draw(const Figure& figure, Layout layout, std::string_view style) {
   const bool is_narrow = layout == Layout::kNarrow;
   Markup body;
   const double height = std::visit(
-      [&](const auto& plot) { return draw_plot(plot, Canvas{body, width_of(layout), is_narrow}); },
+      [&](const auto& plot) {
+        return draw_plot(plot, Canvas{body, width_of(layout), is_narrow});
+      },
       figure.plot);
   const std::string id = figure.id + (is_narrow ? "-narrow" : "-wide");
   const double margin = style.empty() ? 0 : kMargin;

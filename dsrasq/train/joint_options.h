@@ -27,6 +27,7 @@ struct JointTrainOptions : RunOptions {
 
   double kl_weight = 1;
   double ce_weight = 0;
+  double answer_weight = 1;
   double retriever_weight = 0.1;
   bool thresholds = false;
   double threshold = 1e-3;  ///< tau at the start, as a share of the attention
@@ -64,6 +65,8 @@ struct JointTrainOptions : RunOptions {
           "tokens back that get gradients, counted from a query's block; 0: all of them");
     visit(kl_weight, "kl-weight", "weight of the KL to the untouched model with full attention");
     visit(ce_weight, "ce-weight", "weight of the text's own negative log-likelihood");
+    visit(answer_weight, "answer-weight",
+          "weight of the negative log-likelihood of the answers to --tasks, of their tokens alone");
     visit(retriever_weight, "retriever-weight",
           "weight of the warm-up's KL, which keeps the retriever calibrated; 0: none");
     visit(thresholds, "thresholds", "train a threshold for every layer; fewer than --topk then do");

@@ -14,6 +14,11 @@ constexpr double kKeptPerWidth = 26;
 
 }  // namespace
 
+double policy_gradient_cost(const PolicyGradientOptions& options) {
+  const int64_t readings = options.credit == "expected" ? options.labels : options.samples;
+  return (1 + kReadingPerForward * static_cast<double>(readings)) / kStepsPerForward;
+}
+
 JointPlan plan_joint_training(const JointInput& input, const JointTrainOptions& options) {
   const model::Transformer& model = input.train.model;
   const auto& config = model.config();
@@ -33,10 +38,10 @@ JointPlan plan_joint_training(const JointInput& input, const JointTrainOptions& 
       probe.seconds * mean_length(options) / probe.tokens * static_cast<double>(options.batch);
   plan.step_seconds = forward * kStepsPerForward;
   if (options.rl.steps > 0)
-    plan.rl_step_seconds =
-        forward * (1 + kReadingPerForward * static_cast<double>(options.rl.samples));
+    plan.rl_step_seconds = plan.step_seconds * policy_gradient_cost(options.rl);
   plan.total_seconds = planned_seconds(options, plan.step_seconds);
-  plan.total_seconds += plan.rl_step_seconds * static_cast<double>(options.rl.steps);
+  if (options.time_budget <= 0)  // which pays for both
+    plan.total_seconds += plan.rl_step_seconds * static_cast<double>(options.rl.steps);
   return plan;
 }
 

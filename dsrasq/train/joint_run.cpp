@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -14,7 +15,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr uint64_t kRowStream = 900000, kScoreStream = 3;
+constexpr uint64_t kRowStream = 900000, kScoreStream = 3, kTaskScoreStream = 4;
 constexpr double kFlopsUnit = 1e6;  // of lambda_comp
 
 }  // namespace
@@ -117,8 +118,13 @@ at::Tensor JointRun::learn(const Stretch& stretch, CounterRng& rng) {
   const model::Transformer& model = input_.train.model;
   const at::Tensor states =
       model.adapted(parameters_.lora()).differentiable_forward(reading.ids, policy);
+  const bool has_answer = stretch.answer.end > stretch.answer.begin;
   const TaskTerms terms = task_terms(model, states.detach(), reading.states, reading.ids,
-                                     {options_.kl_weight, options_.ce_weight}, true);
+                                     {.kl = options_.kl_weight,
+                                      .ce = options_.ce_weight,
+                                      .answer = has_answer ? options_.answer_weight : 0,
+                                      .answer_tokens = stretch.answer},
+                                     true);
   at::Tensor root = ops::at_least_float(states * terms.gradient).sum();
   at::Tensor expected = policy.expected();
   if (expected.defined()) root = root + expected * token_cost();
@@ -126,6 +132,7 @@ at::Tensor JointRun::learn(const Stretch& stretch, CounterRng& rng) {
 
   const at::NoGradGuard no_grad;
   at::Tensor loss = terms.kl * options_.kl_weight + terms.student_nll * options_.ce_weight +
+                    terms.answer_nll * options_.answer_weight +
                     retriever_loss * options_.retriever_weight;
   expected = expected.defined() ? expected.detach() : at::zeros_like(loss);
   loss = loss + expected * token_cost();
@@ -138,6 +145,8 @@ at::Tensor JointRun::learn(const Stretch& stretch, CounterRng& rng) {
   metrics[kJointRetriever] = retriever_loss;
   metrics[kJointPicked] = policy.picked();
   metrics[kJointExpected] = expected;
+  metrics[kJointAnswerNll] = terms.answer_nll;
+  metrics[kJointAnswers] = at::full_like(loss, has_answer ? 1 : 0);
   for (at::Tensor& metric : metrics) metric = metric.to(at::kFloat);
   return at::stack(metrics);
 }
@@ -186,14 +195,34 @@ JointScore JointRun::score(const std::function<StudentPolicy()>& make_student) {
   }
   if (options_.eval_stretches == 0) return {};
   if (!sum.defined()) sum = at::zeros({4});  // all stretches are other processes'
+  JointScore score;
+  score_tasks(make_student, score);
   const at::Tensor host =
       (sum / static_cast<double>(options_.eval_stretches)).to(at::kCPU, at::kDouble).contiguous();
   input_.train.processes->sum(host);
   const double* v = host.const_data_ptr<double>();
-  return {.kl = v[0],
-          .perplexity = std::exp(v[1]),
-          .teacher_perplexity = std::exp(v[2]),
-          .picked = v[3]};
+  score.kl = v[0];
+  score.perplexity = std::exp(v[1]);
+  score.teacher_perplexity = std::exp(v[2]);
+  score.picked = v[3];
+  return score;
+}
+
+void JointRun::score_tasks(const std::function<StudentPolicy()>& make_student, JointScore& score) {
+  const model::Transformer& model = input_.train.model;
+  const model::Transformer adapted = model.adapted(parameters_.lora());
+  for (int64_t i = 0; i < options_.eval_stretches; ++i) {
+    const std::optional<Stretch> stretch = sampler_.held_out_task(i);
+    if (!stretch) return;
+    CounterRng rng(options_.seed, static_cast<uint64_t>(i), kTaskScoreStream);
+    const Reading reading = teach(*stretch, rng, false);
+    StudentPolicy policy = make_student();
+    const TaskTerms terms = task_terms(model, adapted.forward(reading.ids, policy), reading.states,
+                                       reading.ids, {.answer_tokens = stretch->answer}, false);
+    const double share = 1 / static_cast<double>(options_.eval_stretches);
+    score.answer_nll += terms.answer_nll.item<double>() * share;
+    score.teacher_answer_nll += terms.teacher_answer_nll.item<double>() * share;
+  }
 }
 
 }  // namespace dsrasq::train

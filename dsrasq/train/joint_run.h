@@ -11,10 +11,10 @@
 
 #include "dsrasq/train/joint_options.h"
 #include "dsrasq/train/joint_parameters.h"
-#include "dsrasq/train/train_input.h"
 #include "dsrasq/train/stretch_sampler.h"
 #include "dsrasq/train/task_loss.h"
 #include "dsrasq/train/teacher_policy.h"
+#include "dsrasq/train/train_input.h"
 
 namespace dsrasq::train {
 
@@ -34,6 +34,8 @@ enum JointMetric : int64_t {
   kJointRetriever,   ///< the warm-up's KL, mean over layers
   kJointPicked,      ///< |S|, mean over queries and layers
   kJointExpected,    ///< E|S|, where its cost is trained
+  kJointAnswerNll,   ///< the student's, of an answer's tokens; 0 for a stretch without a task
+  kJointAnswers,     ///< share of the stretches with a task
   kJointMetrics
 };
 
@@ -42,6 +44,7 @@ struct JointScore {
   double kl = 0;
   double perplexity = 0, teacher_perplexity = 0;
   double picked = 0;
+  double answer_nll = 0, teacher_answer_nll = 0;  ///< of held-out tasks; 0 without any
 };
 
 class JointRun {
@@ -83,6 +86,7 @@ class JointRun {
 
  private:
   at::Tensor learn(const Stretch& stretch, CounterRng& rng);
+  void score_tasks(const std::function<StudentPolicy()>& make_student, JointScore& score);
   void calibrate(const Reading& reading, int64_t layer, const at::Tensor& x, at::Tensor& loss);
   bool counts_expected() const { return options_.lambda_ret > 0 || options_.lambda_comp > 0; }
 

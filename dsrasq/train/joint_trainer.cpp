@@ -21,7 +21,9 @@ namespace {
 constexpr const char* kWhere = "train.joint";
 constexpr double kBudgetForSteps = 0.95;
 
-void check_options(const JointInput& input, const JointTrainOptions& o) {
+}  // namespace
+
+void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
   const auto want = [](bool ok, const char* what) {
     DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what);
   };
@@ -41,7 +43,7 @@ void check_options(const JointInput& input, const JointTrainOptions& o) {
   want(o.top_k >= 0 && o.top_k <= 65536, "--topk has to be from 0 to 65536");
   want(o.horizon == 0 || o.horizon >= o.window, "--horizon has to be 0, or at least --window");
   want(is_weight(o.kl_weight) && is_weight(o.ce_weight) && is_weight(o.retriever_weight) &&
-           o.kl_weight + o.ce_weight > 0,
+           is_weight(o.answer_weight) && o.kl_weight + o.ce_weight > 0,
        "the weights of the loss have to be 0 or more, and --kl-weight or --ce-weight above 0");
   want(is_weight(o.lambda_ret) && is_weight(o.lambda_comp),
        "--lambda-ret and --lambda-comp have to be 0 or more");
@@ -56,11 +58,20 @@ void check_options(const JointInput& input, const JointTrainOptions& o) {
        "the starting adapter is for another model");
 }
 
+namespace {
+
 // By how many there are the trainer tells whose metrics it holds.
 static_assert(int64_t{kJointMetrics} != int64_t{kGradientMetrics});
 // What TensorBoard shows of each stage, in the order of the metrics.
-constexpr std::array<const char*, kJointMetrics> kJointNames{
-    "loss", "kl", "nll", "full_attention_nll", "retriever_kl", "retrieved", "expected_retrieved"};
+constexpr std::array<const char*, kJointMetrics> kJointNames{"loss",
+                                                             "kl",
+                                                             "nll",
+                                                             "full_attention_nll",
+                                                             "retriever_kl",
+                                                             "retrieved",
+                                                             "expected_retrieved",
+                                                             "answer_nll",
+                                                             "answers"};
 constexpr std::array<const char*, kGradientMetrics> kGradientNames{"rl/loss",
                                                                    "rl/kl",
                                                                    "rl/nll",
@@ -74,7 +85,9 @@ nlohmann::json score_json(const JointScore& score) {
   return {{"kl", score.kl},
           {"perplexity", score.perplexity},
           {"full_attention_perplexity", score.teacher_perplexity},
-          {"mean_retrieved", score.picked}};
+          {"mean_retrieved", score.picked},
+          {"answer_nll", score.answer_nll},
+          {"full_attention_answer_nll", score.teacher_answer_nll}};
 }
 
 class Trainer final : private TrainingLoop {
@@ -104,6 +117,9 @@ class Trainer final : private TrainingLoop {
   void evaluate() override;
   TrainingState state() const override;
   std::optional<double> measured_step_seconds() override;
+  double later_steps() const override {
+    return static_cast<double>(options_.rl.steps) * policy_gradient_cost(options_.rl);
+  }
   int64_t total_steps() const override { return steps() + options_.rl.steps; }
   // The stages' metrics are not the same ones: those of the first are read before the second.
   bool ends_stage() const override {
@@ -161,7 +177,7 @@ TrainingState Trainer::state() const {
   TrainingState state = common_state();
   state.loss = metrics_.empty() ? stored_loss_.value_or(0) : metrics_[0];
   state.identity = concat("joint/", input_.train.fingerprint, "/", input_.adapter_fingerprint, "/",
-                          cache().vocabulary(), "/", cache().source());
+                          data_identity(input_.train, cache()));
   state.parameters = at::cat(parameters, 1);
   state.first = at::cat(first, 1);
   state.second = at::cat(second, 1);
@@ -252,7 +268,8 @@ void Trainer::evaluate() {
   log_scalars({{"eval/kl", score_.kl},
                {"eval/perplexity", score_.perplexity},
                {"eval/full_attention_perplexity", score_.teacher_perplexity},
-               {"eval/mean_retrieved", score_.picked}});
+               {"eval/mean_retrieved", score_.picked},
+               {"eval/answer_nll", score_.answer_nll}});
   report(&score_);
 }
 
@@ -271,6 +288,7 @@ void Trainer::report(const JointScore* score) {
   if (!progress_ || !processes().is_first()) return;
   progress_({.step = steps_done(),
              .steps = total_steps(),
+             .is_policy_gradient = steps_done() > steps(),
              .loss = metric(kJointLoss, kGradientLoss),
              .kl = metric(kJointKl, kGradientKl),
              .picked = metric(kJointPicked, kGradientPicked),
@@ -315,9 +333,11 @@ JointResult Trainer::run() {
 
 JointResult train_joint(const JointInput& input, const JointTrainOptions& options,
                         const std::function<void(const JointProgress&)>& progress) {
-  check_options(input, options);
-  const TokenCache cache(prepare_training_tokens(input.train, options));
-  Trainer trainer(input, options, cache, progress);
+  check_joint_options(input, options);
+  const JointInput ready{with_tasks(input.train, options), input.adapter,
+                         input.adapter_fingerprint};
+  const TokenCache cache(prepare_training_tokens(ready.train, options));
+  Trainer trainer(ready, options, cache, progress);
   return trainer.run();
 }
 

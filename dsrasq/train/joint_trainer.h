@@ -17,7 +17,8 @@ namespace dsrasq::train {
 
 struct JointProgress {
   int64_t step = 0, steps = 0;
-  double loss = 0, kl = 0;  ///< running means
+  bool is_policy_gradient = false;  ///< the step's stage
+  double loss = 0, kl = 0;          ///< running means
   double picked = 0;
   double learning_rate = 0;  ///< as a share of the peak
   double tokens_per_s = 0;
@@ -45,6 +46,12 @@ struct JointPlan {
   double total_seconds = 0;
 };
 JointPlan plan_joint_training(const JointInput& input, const JointTrainOptions& options);
+
+/// How many joint steps a step of policy gradient takes, about.
+double policy_gradient_cost(const PolicyGradientOptions& options);
+
+/// Throws kInvalidArgument for options that are out of range or make no sense together.
+void check_joint_options(const JointInput& input, const JointTrainOptions& options);
 
 /// Trains and writes the adapter. Throws kStopped naming the step when a loss is no number (the
 /// last checkpoint stays), kInterrupted after Ctrl-C (a checkpoint is written first),

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "dsrasq/core/file.h"
 #include "dsrasq/core/process.h"
 #include "dsrasq/formats/test_folder.h"
 #include "dsrasq/policy/factory.h"
@@ -198,6 +199,27 @@ TEST_F(JointTrainerTest, WeightsInBfloat16LearnToo) {
         if (progress.step == 10) first = progress.kl;
       });
   EXPECT_LT(result.kl, 0.7 * first);
+}
+
+TEST_F(JointTrainerTest, AnswersToTasksAreLearnedWhereTheyAreAsked) {
+  const JointBench bench(folder_);
+  JointTrainOptions options = bench.easy_options("a");
+  std::string lines;
+  for (const char* what : {"ab", "cd", "efg", "hi", "kl", "mno", "pq", "rst"})
+    lines += concat(R"({"inputs": "say )", what, R"(", "targets": "yes"})", "\n");
+  write_file(bench.path("tasks.jsonl"), lines);
+  options.tasks = {bench.path("tasks.jsonl")};
+  options.task_share = 0.8;
+  options.answer_weight = 4;
+  const JointResult result = train_joint(bench.joint_input(), options);
+  EXPECT_GT(result.before.answer_nll, 2);
+  EXPECT_LT(result.after.answer_nll, 0.5 * result.before.answer_nll);
+  EXPECT_EQ(result.before.teacher_answer_nll, result.after.teacher_answer_nll);
+  // Other tasks are another run.
+  write_file(bench.path("tasks.jsonl"), R"({"inputs": "say ab", "targets": "no"})");
+  EXPECT_HAS(
+      error_text([&] { train_joint(bench.joint_input(), options); }, ErrorCode::kInvalidArgument),
+      "holds a training of another model or of other data");
 }
 
 TEST_F(JointTrainerTest, ALossThatIsNoNumberStopsWithItsStep) {

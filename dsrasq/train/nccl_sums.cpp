@@ -102,9 +102,9 @@ class NcclSums final : public WorkerSums {
     }
     const std::string name = wait_for("nccl");
     std::copy_n(name.data(), std::min(name.size(), id.bytes.size()), id.bytes.data());
-    nccl_.check(nccl_.init_rank(&group_, static_cast<int>(place.size), id,
-                                static_cast<int>(place.rank)),
-                "meeting of the processes");
+    nccl_.check(
+        nccl_.init_rank(&group_, static_cast<int>(place.size), id, static_cast<int>(place.rank)),
+        "meeting of the processes");
   }
 
   // The group is left to the end of the process: taking it down waits for all others, which may

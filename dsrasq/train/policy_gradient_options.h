@@ -9,7 +9,7 @@ namespace dsrasq::train {
 
 struct PolicyGradientOptions {
   int64_t steps = 0;
-  std::string policy = "budget";  ///< budget, race or bernoulli
+  std::string policy = "budget";   ///< budget, race or bernoulli
   std::string credit = "sampled";  ///< or expected
   int64_t samples = 4;
   int64_t labels = 4;

@@ -23,7 +23,9 @@ constexpr const char* kWhere = "train.retriever";
 constexpr int64_t kSlowSteps = 5;
 constexpr double kBudgetForSteps = 0.93;
 
-void check_options(const TrainInput& input, const RetrieverTrainOptions& o) {
+}  // namespace
+
+void check_retriever_options(const TrainInput& input, const RetrieverTrainOptions& o) {
   const auto want = [](bool ok, const char* what) {
     DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what);
   };
@@ -36,6 +38,8 @@ void check_options(const TrainInput& input, const RetrieverTrainOptions& o) {
   want(!retriever_layers(input.model.shape()).empty(),
        "every layer of this model has a sliding window: there is nothing to retrieve");
 }
+
+namespace {
 
 // The adapter that a run starts from, if any.
 std::optional<retriever::Adapter> initial_adapter(const TrainInput& input,
@@ -115,7 +119,7 @@ class Trainer final : private TrainingLoop {
 TrainingState Trainer::state() const {
   TrainingState state = common_state();
   state.loss = loss_;
-  state.identity = concat(input_.fingerprint, "/", cache().vocabulary(), "/", cache().source());
+  state.identity = concat(input_.fingerprint, "/", data_identity(input_, cache()));
   state.parameters = run_.parameters().matrix();
   state.first = adam_.first;
   state.second = adam_.second;
@@ -251,10 +255,11 @@ TrainResult Trainer::run() {
 
 TrainResult train_retriever(const TrainInput& input, const RetrieverTrainOptions& options,
                             const std::function<void(const TrainProgress&)>& progress) {
-  check_options(input, options);
+  check_retriever_options(input, options);
   auto init = initial_adapter(input, options);  // may be refused, so before anything is written
-  const TokenCache cache(prepare_training_tokens(input, options));
-  Trainer trainer(input, options, cache, std::move(init), progress);
+  const TrainInput ready = with_tasks(input, options);
+  const TokenCache cache(prepare_training_tokens(ready, options));
+  Trainer trainer(ready, options, cache, std::move(init), progress);
   return trainer.run();
 }
 

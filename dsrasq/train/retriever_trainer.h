@@ -82,6 +82,9 @@ struct TrainPlan {
 };
 TrainPlan plan_retriever_training(const TrainInput& input, const RetrieverTrainOptions& options);
 
+/// Throws kInvalidArgument for options that are out of range or make no sense together.
+void check_retriever_options(const TrainInput& input, const RetrieverTrainOptions& options);
+
 /// Trains and writes the adapter. Throws kStopped naming step and layer when a loss or gradient is
 /// no number (the last checkpoint stays), kInterrupted after Ctrl-C (a checkpoint is written
 /// first), kInvalidArgument for options that make no sense together.

@@ -6,6 +6,7 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace dsrasq::train {
 
@@ -19,7 +20,8 @@ struct RunOptions {
   int64_t eval_stretches = 4;
   int64_t checkpoint_every = 500;
   double checkpoint_seconds = 120;
-  int64_t max_tokens = 0;  ///< of the corpus; 0: all
+  int64_t max_tokens = 0;          ///< of the corpus; 0: all
+  std::vector<std::string> tasks;  ///< files of questions, instructions and dialogues
 
   int64_t steps = 0;
   int64_t batch = 1;  ///< stretches a step
@@ -27,6 +29,7 @@ struct RunOptions {
   int64_t long_length = 0;
   double long_share = 0.1;
   double recall_share = 0.25;
+  double task_share = 0.25;
   int64_t rows = 0;  ///< query rows sampled from a stretch
   double conditional_weight = 0.02;
   bool fake_quantise = true;
@@ -52,6 +55,10 @@ struct RunOptions {
     visit(checkpoint_every, "checkpoint-every", "most steps between checkpoints");
     visit(checkpoint_seconds, "checkpoint-seconds", "most seconds between checkpoints");
     visit(max_tokens, "max-tokens", "tokens taken of the corpus, spread over it; 0: all");
+    visit(tasks, "tasks",
+          "questions, instructions and dialogues to train on too: files in the formats of eval qa "
+          "and its like, prompt/completion or inputs/targets records, dialogues with turns; never "
+          "files that a model is to be evaluated on");
   }
 
   /// Those that do, and that every training has.
@@ -63,6 +70,7 @@ struct RunOptions {
     visit(long_length, "long-length", "tokens of a long stretch");
     visit(long_share, "long-share", "share of long stretches");
     visit(recall_share, "recall-share", "share of stretches with planted facts and echoes");
+    visit(task_share, "task-share", "share of stretches that end with a question of --tasks");
     visit(rows, "rows", "query rows sampled from a stretch for the retriever's own loss");
     visit(conditional_weight, "conditional-weight", "in it, weight of the KL among far tokens");
     visit(fake_quantise, "fake-quantise", "round index queries and keys as inference does");
@@ -96,6 +104,9 @@ std::map<std::string, std::string> run_options(Options options) {
   });
   // A budget decides the number of steps, which the checkpoint then keeps.
   if (options.time_budget > 0) values.erase("steps");
+  // Without tasks these change nothing.
+  if (options.tasks.empty())
+    for (const char* name : {"task-share", "answer-weight"}) values.erase(name);
   return values;
 }
 

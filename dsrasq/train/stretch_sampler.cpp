@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kWhere = "train.data";
 constexpr int64_t kHoldOutEvery = 32;
 // Streams of the random numbers; a step's batch counts up from the first.
-constexpr uint64_t kTrainingStream = 1000, kHeldOutStream = 1;
+constexpr uint64_t kTrainingStream = 1000, kHeldOutStream = 1, kHeldOutTaskStream = 2;
 
 }  // namespace
 
@@ -84,9 +84,18 @@ Stretch StretchSampler::training(int64_t step, int64_t index) const {
   CounterRng rng = training_rng(step, index);
   const int64_t length = draw_length(rng);
   const bool recall = rng.uniform() < options_.recall_share;
+  const bool task = options_.tasks != nullptr && rng.uniform() < options_.task_share;
   std::vector<int32_t> ids = draw(training_, length, rng);
+  if (task) return options_.tasks->training(ids, rng);
   if (!recall) return {std::move(ids), {}, {}};
   return plant_recall(ids, encode_, options_.recall, rng);
+}
+
+std::optional<Stretch> StretchSampler::held_out_task(int64_t index) const {
+  if (options_.tasks == nullptr || !options_.tasks->has_held_out()) return std::nullopt;
+  CounterRng rng(options_.seed, static_cast<uint64_t>(index), kHeldOutTaskStream);
+  const std::vector<int32_t> ids = draw(held_out_, options_.length, rng);
+  return options_.tasks->held_out(ids, rng);
 }
 
 Stretch StretchSampler::held_out(int64_t index, bool recall) const {

@@ -4,9 +4,11 @@
 // on exactly as an unbroken one would have.
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "dsrasq/train/recall_text.h"
+#include "dsrasq/train/task_texts.h"
 #include "dsrasq/train/token_cache.h"
 
 namespace dsrasq::train {
@@ -17,7 +19,9 @@ struct StretchOptions {
   double long_share = 0.1;      ///< of the stretches
   double recall_share = 0.25;   ///< of the stretches, with planted recall
   RecallOptions recall;
-  std::vector<int32_t> prefix;  ///< tokens that every stretch begins with (BOS, where used)
+  std::vector<int32_t> prefix;       ///< tokens that every stretch begins with (BOS, where used)
+  const TaskTexts* tasks = nullptr;  ///< none where null; must outlive the sampler
+  double task_share = 0;             ///< of the stretches, with a task
   uint64_t seed = 0;
 };
 
@@ -38,6 +42,8 @@ class StretchSampler {
   int64_t training_length(int64_t step, int64_t index) const;
   /// Held-out stretch `index`, of the ordinary length, with or without planted recall.
   Stretch held_out(int64_t index, bool recall) const;
+  /// Held-out task `index` in held-out text; nothing where there is none.
+  std::optional<Stretch> held_out_task(int64_t index) const;
 
  private:
   struct Range {

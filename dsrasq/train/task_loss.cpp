@@ -8,6 +8,16 @@
 #include <vector>
 
 namespace dsrasq::train {
+namespace {
+
+// Of values `[R, 1]` for the tokens from `first` on the sum of those that are the answer's.
+at::Tensor answer_sum(const at::Tensor& values, int64_t first, const TokenRange& answer) {
+  const int64_t begin = std::max(answer.begin, first) - first;
+  const int64_t end = std::min(answer.end - first, values.size(0));
+  return values.narrow(0, std::min(begin, values.size(0)), std::max<int64_t>(0, end - begin)).sum();
+}
+
+}  // namespace
 
 TaskTerms task_terms(const model::Transformer& model, const at::Tensor& student,
                      const at::Tensor& teacher, const at::Tensor& ids, const TaskWeights& weights,
@@ -16,7 +26,9 @@ TaskTerms task_terms(const model::Transformer& model, const at::Tensor& student,
   const int64_t n = student.size(0) - 1;
   const auto count = static_cast<double>(n);
   const int64_t most = model.logit_rows(n);
-  std::vector<at::Tensor> kl, student_nll, teacher_nll, gradients;
+  const TokenRange& answer = weights.answer_tokens;
+  const auto answer_count = static_cast<double>(std::max<int64_t>(1, answer.end - answer.begin));
+  std::vector<at::Tensor> kl, student_nll, teacher_nll, answer_nll, teacher_answer, gradients;
   for (int64_t begin = 0; begin < n; begin += most) {
     const int64_t rows = std::min(most, n - begin);
     const at::Tensor next = ids.narrow(0, begin + 1, rows).unsqueeze(1);
@@ -26,21 +38,29 @@ TaskTerms task_terms(const model::Transformer& model, const at::Tensor& student,
     const at::Tensor states = student.narrow(0, begin, rows).detach().requires_grad_(with_gradient);
     const at::Tensor ours =
         (with_gradient ? model.differentiable_logits(states) : model.logits(states)).log_softmax(1);
-    const at::Tensor cross = (wanted_share * ours).sum(), nll = -ours.gather(1, next).sum();
+    const at::Tensor cross = (wanted_share * ours).sum(), by_token = -ours.gather(1, next);
+    const at::Tensor nll = by_token.sum(), of_answer = answer_sum(by_token, begin + 1, answer);
     kl.push_back(((wanted_share * wanted).sum() - cross).detach());
     student_nll.push_back(nll.detach());
-    teacher_nll.push_back(-wanted.gather(1, next).sum());
+    const at::Tensor teacher_by_token = -wanted.gather(1, next);
+    teacher_nll.push_back(teacher_by_token.sum());
+    answer_nll.push_back(of_answer.detach());
+    teacher_answer.push_back(answer_sum(teacher_by_token, begin + 1, answer));
     if (!with_gradient) continue;
     at::Tensor loss = cross * (-weights.kl / count);
     if (weights.ce != 0) loss = loss + nll * (weights.ce / count);
+    if (weights.answer != 0) loss = loss + of_answer * (weights.answer / answer_count);
     loss.backward();
     gradients.push_back(states.grad());
   }
-  const auto mean = [&](const std::vector<at::Tensor>& parts) {
-    return at::stack(parts).sum() / count;
+  const auto mean = [](const std::vector<at::Tensor>& parts, double of) {
+    return at::stack(parts).sum() / of;
   };
-  TaskTerms terms{
-      .kl = mean(kl), .student_nll = mean(student_nll), .teacher_nll = mean(teacher_nll)};
+  TaskTerms terms{.kl = mean(kl, count),
+                  .student_nll = mean(student_nll, count),
+                  .teacher_nll = mean(teacher_nll, count),
+                  .answer_nll = mean(answer_nll, answer_count),
+                  .teacher_answer_nll = mean(teacher_answer, answer_count)};
   if (with_gradient)
     terms.gradient =
         at::cat({at::cat(gradients), at::zeros_like(gradients.back().narrow(0, 0, 1))});

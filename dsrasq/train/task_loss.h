@@ -8,17 +8,21 @@
 #include <cstdint>
 
 #include "dsrasq/model/transformer.h"
+#include "dsrasq/train/recall_text.h"
 
 namespace dsrasq::train {
 
 struct TaskWeights {
-  double kl = 1;  ///< of KL(teacher || student), mean over tokens
-  double ce = 0;  ///< of the negative log-likelihood of the next token, mean over tokens
+  double kl = 1;      ///< of KL(teacher || student), mean over tokens
+  double ce = 0;      ///< of the negative log-likelihood of the next token, mean over tokens
+  double answer = 0;  ///< of that of an answer's tokens, mean over them
+  TokenRange answer_tokens{};  ///< where the answer stands; it does not begin the text
 };
 
 /// Means over a stretch's tokens, fp32 scalars on the device.
 struct TaskTerms {
   at::Tensor kl, student_nll, teacher_nll;
+  at::Tensor answer_nll, teacher_answer_nll;  ///< means over the answer; 0 without one
   at::Tensor gradient;  ///< of the weighted sum for the student's states `[T, E]`; may be undefined
 };
 

@@ -28,5 +28,29 @@ TEST_F(TaskLossTest, IsTheMeanOfTheTokensScores) {
   EXPECT_EQ(scores.log_probability[8].item<float>(), 0);
 }
 
+TEST_F(TaskLossTest, OfAnAnswerItsTokensAloneCount) {
+  const TestBench bench(folder_, {.packed = false});
+  const at::Tensor a = at::randn({9, 32}), b = at::randn({9, 32});
+  const at::Tensor ids = at::arange(9, at::kLong).mul(5).remainder(64);
+  const at::Tensor scores = model::token_scores(bench.model(), a, b, ids).log_probability;
+  const TaskWeights weights{.kl = 0, .answer = 2, .answer_tokens = {6, 9}};
+  const TaskTerms terms = task_terms(bench.model(), a, b, ids, weights, true);
+  EXPECT_NEAR(-scores.narrow(0, 5, 3).mean().item<float>(), terms.answer_nll.item<float>(), 1e-5);
+  EXPECT_NE(terms.teacher_answer_nll.item<float>(), terms.answer_nll.item<float>());
+  // Tokens 6 to 8 are predicted at 5 to 7.
+  const at::Tensor size = terms.gradient.abs().sum(1);
+  EXPECT_EQ(size.narrow(0, 0, 5).sum().item<float>(), 0);
+  EXPECT_GT(size.narrow(0, 5, 3).min().item<float>(), 0);
+  EXPECT_EQ(size[8].item<float>(), 0);
+  const at::Tensor along = at::randn_like(a).mul_(1e-2);
+  const auto loss = [&](double step) {
+    return 2 * task_terms(bench.model(), a + along * step, b, ids, weights, false)
+                   .answer_nll.item<double>();
+  };
+  EXPECT_NEAR((terms.gradient * along).sum().item<double>(), (loss(1) - loss(-1)) / 2, 1e-4);
+  const TaskTerms none = task_terms(bench.model(), a, b, ids, {}, false);
+  EXPECT_EQ(none.answer_nll.item<float>(), 0);
+}
+
 }  // namespace
 }  // namespace dsrasq::train

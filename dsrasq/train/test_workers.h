@@ -68,10 +68,10 @@ inline std::vector<std::string> run_workers(
 inline pid_t spawn_worker(const std::string& filter, int64_t rank, int64_t size, uint16_t port) {
   std::vector<std::string> words{"/proc/self/exe", "--gtest_filter=" + filter,
                                  "--gtest_also_run_disabled_tests"};
-  std::vector<std::string> variables{
-      concat("RANK=", rank), concat("WORLD_SIZE=", size), concat("LOCAL_RANK=", rank),
-      "MASTER_ADDR=127.0.0.1", concat("MASTER_PORT=", port), "TORCHELASTIC_RUN_ID=test",
-      "TORCHELASTIC_RESTART_COUNT=0"};
+  std::vector<std::string> variables{concat("RANK=", rank),         concat("WORLD_SIZE=", size),
+                                     concat("LOCAL_RANK=", rank),   "MASTER_ADDR=127.0.0.1",
+                                     concat("MASTER_PORT=", port),  "TORCHELASTIC_RUN_ID=test",
+                                     "TORCHELASTIC_RESTART_COUNT=0"};
   for (char** inherited = environ; *inherited != nullptr; ++inherited)
     variables.emplace_back(*inherited);
   std::vector<char*> arguments, environment;
@@ -80,9 +80,9 @@ inline pid_t spawn_worker(const std::string& filter, int64_t rank, int64_t size,
   arguments.push_back(nullptr);
   environment.push_back(nullptr);
   pid_t pid = 0;
-  EXPECT_EQ(::posix_spawn(&pid, words[0].c_str(), nullptr, nullptr, arguments.data(),
-                          environment.data()),
-            0);
+  EXPECT_EQ(
+      ::posix_spawn(&pid, words[0].c_str(), nullptr, nullptr, arguments.data(), environment.data()),
+      0);
   return pid;
 }
 

@@ -48,7 +48,8 @@ TrainInput train_input(const model::Transformer& model, const text::Tokenizer& t
                    .prefix = {},
                    .vocabulary = tokenizer.fingerprint(),
                    .fingerprint = fingerprint,
-                   .name = name};
+                   .name = name,
+                   .end = tokenizer.eos()};
   if (tokenizer.adds_bos() && tokenizer.bos()) input.prefix.push_back(*tokenizer.bos());
   return input;
 }
@@ -66,6 +67,20 @@ void check_shares(const TrainInput& input, const RunOptions& options) {
                " processes cannot share evenly; want a multiple");
 }
 
+TrainInput with_tasks(TrainInput input, const RunOptions& options) {
+  if (options.tasks.empty() || input.tasks != nullptr) return input;
+  const TaskTextOptions task_options{.length = options.length,
+                                     .prefix = static_cast<int64_t>(input.prefix.size()),
+                                     .end = input.end};
+  input.tasks = std::make_shared<TaskTexts>(options.tasks, input.encode, task_options);
+  return input;
+}
+
+std::string data_identity(const TrainInput& input, const TokenCache& cache) {
+  const std::string text = concat(cache.vocabulary(), "/", cache.source());
+  return input.tasks == nullptr ? text : concat(text, "/", input.tasks->fingerprint());
+}
+
 StretchOptions stretch_options(const TrainInput& input, const RunOptions& options) {
   return {.length = options.length,
           .long_length = options.long_length,
@@ -73,6 +88,8 @@ StretchOptions stretch_options(const TrainInput& input, const RunOptions& option
           .recall_share = options.recall_share,
           .recall = {.min_distance = options.window + options.window / 4},
           .prefix = input.prefix,
+          .tasks = input.tasks.get(),
+          .task_share = options.task_share,
           .seed = options.seed};
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,11 +23,13 @@ namespace dsrasq::train {
 
 struct TrainInput {
   const model::Transformer& model;
-  Encode encode;                ///< text to token ids, without special tokens
-  std::vector<int32_t> prefix;  ///< what a sequence begins with (BOS), where the model wants it
-  std::string vocabulary;       ///< fingerprint of the tokenizer
-  std::string fingerprint;      ///< of the base model
-  std::string name;             ///< of the base model
+  Encode encode;                 ///< text to token ids, without special tokens
+  std::vector<int32_t> prefix;   ///< what a sequence begins with (BOS), where the model wants it
+  std::string vocabulary;        ///< fingerprint of the tokenizer
+  std::string fingerprint;       ///< of the base model
+  std::string name;              ///< of the base model
+  std::optional<int32_t> end{};  ///< the token that ends an answer, if there is one
+  std::shared_ptr<const TaskTexts> tasks{};  ///< see with_tasks
   /// Those that train together; by default this process alone.
   std::shared_ptr<ProcessGroup> processes = std::make_shared<ProcessGroup>();
 };
@@ -44,8 +47,13 @@ std::string prepare_training_tokens(
 
 /// Throws kInvalidArgument unless every process gets as many stretches of a step's batch.
 void check_shares(const TrainInput& input, const RunOptions& options);
+/// The input with the options' tasks, if any, read unless it has them. Throws as TaskTexts does.
+TrainInput with_tasks(TrainInput input, const RunOptions& options);
 
 /// What the options say a stretch is.
 StretchOptions stretch_options(const TrainInput& input, const RunOptions& options);
+
+/// What a training reads, for a checkpoint's identity.
+std::string data_identity(const TrainInput& input, const TokenCache& cache);
 
 }  // namespace dsrasq::train

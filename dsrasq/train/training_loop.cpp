@@ -55,9 +55,9 @@ std::optional<TrainingState> TrainingLoop::start() {
 
 void TrainingLoop::check_same_everywhere(const std::optional<TrainingState>& stored) {
   if (processes().size() == 1) return;
-  std::string options = concat(state().identity, "\n", common_.eval_every, " ",
-                               common_.eval_stretches, " ", common_.checkpoint_every, " ",
-                               common_.time_budget > 0);
+  std::string options =
+      concat(state().identity, "\n", common_.eval_every, " ", common_.eval_stretches, " ",
+             common_.checkpoint_every, " ", common_.time_budget > 0);
   for (const auto& [name, value] : kept_options_) options += concat("\n--", name, ' ', value);
   processes().check_same(options, "options, model or data");
   processes().check_same(stored ? std::to_string(stored->step) : "none",
@@ -121,7 +121,8 @@ void TrainingLoop::fix_steps_by_budget() {
   const std::optional<double> each = measured_step_seconds();
   if (!each) return;
   const double left = (common_.time_budget - seconds()) * budget_for_steps_;
-  steps_ = processes().of_first(step_ + std::max<int64_t>(1, static_cast<int64_t>(left / *each)));
+  steps_ = processes().of_first(
+      step_ + std::max<int64_t>(1, static_cast<int64_t>(left / *each - later_steps())));
   note(concat(steps_, " steps fit into ", common_.time_budget, " s"));
 }
 
@@ -152,6 +153,7 @@ void TrainingLoop::write_adapter(retriever::Adapter adapter, nlohmann::json reco
   record["seconds"] = seconds();
   record["device"] = input_.model.device().str();
   record["source"] = cache_.source();
+  if (input_.tasks) record["tasks"] = input_.tasks->fingerprint();
   record["options"] = kept_options_;
   adapter.base_fingerprint = input_.fingerprint;
   adapter.base_name = input_.name;

@@ -45,6 +45,8 @@ class TrainingLoop {
   /// Asked for when the learning rate is at its peak and a time budget settles how many steps
   /// there are; nothing when it cannot say.
   virtual std::optional<double> measured_step_seconds() = 0;
+  /// What a time budget has to pay beside these steps, as a number of them.
+  virtual double later_steps() const { return 0; }
   virtual int64_t total_steps() const { return steps_; }
   virtual bool ends_stage() const { return step_ == total_steps(); }
   virtual bool evaluation_is_due() const;

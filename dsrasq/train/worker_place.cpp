@@ -23,10 +23,9 @@ int64_t number_of(const char* name, int64_t least, int64_t most) {
   const std::string text = text_of(name);
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  DSRASQ_CHECK(error == std::errc() && end == text.data() + text.size() && value >= least &&
-                   value <= most,
-               kInvalidArgument, kWhere, name, " is '", text, "', want a number from ", least,
-               " to ", most);
+  DSRASQ_CHECK(
+      error == std::errc() && end == text.data() + text.size() && value >= least && value <= most,
+      kInvalidArgument, kWhere, name, " is '", text, "', want a number from ", least, " to ", most);
   return value;
 }
 

@@ -32,11 +32,13 @@ class WorkerPlaceTest : public testing::Test {
     return error_text([] { worker_place(); }, ErrorCode::kInvalidArgument);
   }
 
-  const std::map<std::string, std::string> variables_{
-      {"WORLD_SIZE", "4"},       {"RANK", "3"},
-      {"LOCAL_RANK", "1"},       {"LOCAL_WORLD_SIZE", "2"},
-      {"MASTER_ADDR", "node-0"}, {"MASTER_PORT", "29500"},
-      {"TORCHELASTIC_USE_AGENT_STORE", ""}};
+  const std::map<std::string, std::string> variables_{{"WORLD_SIZE", "4"},
+                                                      {"RANK", "3"},
+                                                      {"LOCAL_RANK", "1"},
+                                                      {"LOCAL_WORLD_SIZE", "2"},
+                                                      {"MASTER_ADDR", "node-0"},
+                                                      {"MASTER_PORT", "29500"},
+                                                      {"TORCHELASTIC_USE_AGENT_STORE", ""}};
 };
 
 TEST_F(WorkerPlaceTest, TorchrunsVariablesAreRead) {
@@ -88,8 +90,7 @@ TEST_F(WorkerPlaceTest, FewerGpusThanAskedForAreUnavailable) {
   EXPECT_HAS(error_text([&] { join_processes(device); }, ErrorCode::kUnavailable),
              "LOCAL_RANK 999 wants GPU 999 of this machine, which has ");
   device = "cuda:1";
-  EXPECT_HAS(error_text([&] { join_processes(device); }, ErrorCode::kInvalidArgument),
-             "want cuda");
+  EXPECT_HAS(error_text([&] { join_processes(device); }, ErrorCode::kInvalidArgument), "want cuda");
 }
 
 }  // namespace

@@ -89,8 +89,8 @@ void WorkerWatch::explain(const std::exception& broken) {
     std::this_thread::sleep_for(20ms);
   }
   throw Error(ErrorCode::kStopped, kWhere,
-              concat("the connection of process ", place_.rank, " to the others is lost: ",
-                     first_line(broken.what())));
+              concat("the connection of process ", place_.rank,
+                     " to the others is lost: ", first_line(broken.what())));
 }
 
 void WorkerWatch::watch() {

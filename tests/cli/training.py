@@ -1,0 +1,123 @@
+"""`dsrasq convert` and the stages of `dsrasq train joint` from outside. Standard library only.
+
+    python3 tests/cli/training.py build/dev/bin/dsrasq [TEST...]
+
+The model is the small one of the tests: its training is short, its files are not.
+"""
+import json
+import os
+import shutil
+import sys
+import unittest
+
+import run
+
+MODEL = run.ROOT / "tests/golden/models/text"
+SHORT = ("--length", 64, "--window", 16, "--sinks", 2, "--eval-stretches", 1, "--steps", 1, "--warmup-stage-steps", 2)
+
+
+class Training(run.CliTest):
+    def setUp(self):
+        super().setUp()
+        self.text = self.file("waves.txt", run.TEXT)
+        self.adapter = self.folder / "a.safetensors"
+
+    def joint(self, *words):
+        return ("train", "joint", "--model", MODEL, "--data", self.text, "-o", self.adapter, "--long-length", 64,
+                "--rows", 8, "--lora-rank", 1, *SHORT, *words)
+
+    def convert(self, *words):
+        return ("convert", MODEL, "--data", self.text, "--lora-rank", 1, *SHORT, *words)
+
+    def done(self, *words, **options):
+        done = run.run(*words, "--json", **options)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return self.json_of(done), done.stderr
+
+    def test_stages_run_one_after_another_in_one_run(self):
+        words = self.joint("--stages", "warmup,joint,rl", "--rl-steps", 1, "--rl-samples", 2)
+        result, notes = self.done(*words)
+        self.assertEqual((result["warmup"]["steps"], result["steps"]), (2, 2))
+        for stage in ("warmup: step 2 of 2", "joint: step 1 of 2", "rl: step 2 of 2"):
+            self.assertIn(stage, notes)
+        self.assertIn("starts from scratch", notes)
+        again, notes = self.done(*words)
+        self.assertNotIn("warmup: ", notes)
+        self.assertEqual(again["after"], result["after"])
+        self.done("generate", "--model", MODEL, "--adapter", self.adapter, "--max-tokens", 1, "The")
+
+    def test_what_cannot_be_a_run_is_said_before_a_model_is_loaded(self):
+        for words, message in (
+                (("--stages", "joint,warmup"), "want a list of warmup, joint and rl in this order"),
+                (("--stages", "warmup", "--rl-steps", 3), "--rl-steps is 3, but --stages leaves out rl"),
+                (("--stages", "joint", "--steps", 0), "--stages names joint, but --steps is 0"),
+                (("--stages", "warmup", "--warmup-stage-steps", 0), "--warmup-stage-steps is 0"),
+                (("--stages", "warmup,joint", "--warmup-stage-share", 1), "has to be between 0 and 1")):
+            with self.subTest(words=words):
+                self.assertIn(message, self.refused(2, "invalid_argument", *self.joint(*words), "--model", "none"))
+        self.assertFalse(self.adapter.exists())
+
+    def test_tasks(self):
+        tasks = self.file("tasks.jsonl", "".join(json.dumps({"inputs": f"Say {i}.", "targets": "yes"}) + "\n"
+                                                 for i in range(4)))
+        result, notes = self.done(*self.joint("--stages", "warmup,joint", "--tasks", tasks, "--task-share", 1))
+        self.assertGreater(result["after"]["answer_nll"], 0)
+        self.assertIn(", answers ", notes)
+        self.assertIn("never files that a model is to be evaluated on",
+                      " ".join(run.run("train", "joint", "--help").stdout.split()))
+
+    def test_wrong_tasks_leave_nothing(self):
+        record = {"inputs": "Say yes.", "targets": "yes " * 80}
+        long = self.file("long.jsonl", json.dumps(record))
+        broad = self.file("broad.jsonl", json.dumps({"inputs": "Say yes. " * 80, "targets": "yes"}))
+        ruler = self.file("ruler.jsonl", json.dumps({"index": 0, "input": "a", "outputs": ["b"]}))
+        before = sorted(os.listdir(self.folder))
+        for path, message in ((long, "the answer of sample 1 has"), (broad, "none of its 1 samples fits into"),
+                              (ruler, "ruler data is there to evaluate with"), (self.text, "in no known format"),
+                              (self.folder / "none", "none")):
+            for words in (self.joint("--stages", "warmup,joint"), self.joint(), self.convert("-o", self.adapter)):
+                with self.subTest(path=path, command=words[0]):
+                    refused = self.refused(3, "bad_input", *words, "--tasks", path)
+                    self.assertIn(message, refused)
+                    self.assertIn(str(path), refused)
+        self.assertIn("--task-share has to be from 0 to 1",
+                      self.refused(2, "invalid_argument", *self.joint("--task-share", 2)))
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
+
+    def test_plans_of_several_stages(self):
+        result, _ = self.done(*self.joint("--stages", "warmup,joint", "--dry-run"))
+        self.assertGreater(result["total_seconds"], result["joint"]["total_seconds"])
+        self.assertEqual(os.listdir(self.folder), [self.text.name])
+
+    def test_convert_makes_an_adapter_named_like_the_model(self):
+        model = self.folder / "tiny-1.5"
+        shutil.copytree(MODEL, model)
+        words = ("convert", f"{model}/", *self.convert()[2:])
+        result, notes = self.done(*words, cwd=self.folder)
+        self.assertEqual(result["adapter"], "adapters/tiny-1.5.safetensors")
+        self.assertEqual(result["config"]["output"], result["adapter"])
+        self.assertIn("try it: dsrasq ask", notes)
+        self.assertEqual(self.done(*words, cwd=self.folder)[0]["after"], result["after"])
+        found, _ = self.done("generate", "--model", model, "--max-tokens", 1, "The", cwd=self.folder)
+        self.assertEqual(found["status"], "ok")
+        shutil.rmtree(self.folder / "adapters/tiny-1.5.safetensors.run")
+        self.assertIn("adapters/tiny-1.5.safetensors is there already; name an adapter to write with --output",
+                      self.refused(2, "invalid_argument", *words, cwd=self.folder))
+
+    def test_convert_chooses_the_length_by_the_model(self):
+        config, _ = self.done("convert", MODEL, "--data", self.text, "--dry-run", "-o", self.adapter)
+        context = json.loads((MODEL / "config.json").read_text())["max_position_embeddings"]
+        self.assertEqual(config["config"]["length"], max(min(context, 4096), 2 * 516))
+
+    def test_convert_refuses(self):
+        self.assertIn("MODEL is missing", self.refused(2, "invalid_argument", "convert", "--data", self.text))
+        self.assertIn("none.gguf", self.refused(3, "bad_input", "convert", "none.gguf", "--data", self.text))
+        self.assertIn("--data has to name", self.refused(2, "invalid_argument", "convert", MODEL, "-o", self.adapter))
+        self.assertIn("none.txt", self.refused(3, "bad_input", *self.convert("-o", self.adapter, "--data", "none.txt")))
+        self.assertIn("the longest of the 1 texts to train on has",
+                      self.refused(3, "bad_input", *self.convert("-o", self.adapter, "--length", 8192)))
+
+
+if __name__ == "__main__":
+    run.program = os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=2)
