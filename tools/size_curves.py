@@ -92,13 +92,14 @@ def savings(rules):
 
 
 def points_table(rules):
-    yield "| rule | of | retrieved | perplexity | KL |"
+    yield "| rule | trained as | retrieved | perplexity | KL |"
     yield "| --- | --- | --- | --- | --- |"
     order = {name: i for i, (_, name) in enumerate(FAMILIES)}
     for rule in sorted(rules, key=lambda r: (order.get(r.family, 99), r.point(sorted(r.books))[0])):
         tokens, quality = rule.point(sorted(rule.books))
         change = 100 * math.expm1(quality["perplexity"])
-        yield f"| {rule.label} | {rule.source} | {tokens:.1f} | {change:+.2f} % | {quality['kl']:.5f} |"
+        trained = rule.source if "retrieve=" in rule.label else ""
+        yield f"| {rule.label} | {trained} | {tokens:.1f} | {change:+.2f} % | {quality['kl']:.5f} |"
 
 
 def savings_table(found):
