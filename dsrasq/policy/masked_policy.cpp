@@ -59,7 +59,7 @@ MaskedPolicy::MaskedPolicy(const PolicyOptions& options, const AttentionShape& s
                  "dsrasq needs an adapter with an indexer for layer ", i);
     index_heads_ = adapter->n_heads;
     rule_ = size_rule(options, *adapter);
-    if (options.slots > 0 && adapter->slots.contains(i))
+    if (options.slots > 0 && options.top_k > 0 && options.pool > 0 && adapter->slots.contains(i))
       layer.slots.emplace(adapter->slots.at(i), device);
     layer.indexer = adapter->indexers.at(i);
     layer.indexer.visit([&](const char*, at::Tensor& tensor) { tensor = tensor.to(device); });

@@ -379,17 +379,19 @@ TEST(SparsePolicy, SlotsGiveWhatTheMaskedPolicyReads) {
   const AttentionShape shape = small_shape();
   at::manual_seed(8);
   retriever::Adapter adapter = small_adapter();
+  for (auto& [layer, indexer] : adapter.indexers) indexer.head_bias.fill_(9);
   adapter.slots[1] = open_slots();
-  const Stream stream(500);
-  // No pool tokens are read, so that nothing but the slots tells the two apart.
+  const Stream stream(400);
   PolicyOptions options = small_options("dsrasq");
-  options.top_k = 0;
-  MaskedPolicy masked(options, shape, &adapter, at::kCPU);
-  const at::Tensor want = run(*make_policy(options, shape, &adapter), stream, 500, {64});
-  EXPECT_LT((run(masked, stream, 500, {50}) - want).abs().max().item<double>(), 1e-4);
+  const at::Tensor want = run(*make_policy(options, shape, &adapter), stream, 400, {64});
+  const auto n_equal = [&] {
+    MaskedPolicy masked(options, shape, &adapter, at::kCPU);
+    const at::Tensor difference = (run(masked, stream, 400, {50}) - want).abs().amax({0, 2, 3});
+    return (difference < 1e-4).sum().item<int64_t>();
+  };
+  EXPECT_GT(n_equal(), 396) << "a tie or a rounding of a score may change a pick";
   options.slots = 0;
-  MaskedPolicy silent(options, shape, &adapter, at::kCPU);
-  EXPECT_GT((run(silent, stream, 500, {50}) - want).abs().max().item<double>(), 1e-2);
+  EXPECT_EQ(n_equal(), 128) << "until the first block has left the window";
 }
 
 TEST(SparsePolicy, ThresholdsAndBudgetsPickWhatTheMaskedPolicyPicks) {
