@@ -122,6 +122,7 @@ Json adapter_json(const std::string& path) {
           {"max_distance", adapter.d_max},
           {"retriever_layers", layers},
           {"thresholds", adapter.thresholds.size()},
+          {"budget_heads", adapter.budgets.size()},
           {"lora_layers", adapter.lora.size()},
           {"lora_rank", lora_rank},
           {"slots", n_slots},
