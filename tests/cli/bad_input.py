@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import resource
-import shutil
 import signal
 import struct
 import subprocess
@@ -18,21 +17,13 @@ import unittest
 import run
 from run import ROOT
 
-GOLDEN = ROOT / "tests/golden/models/llama"
-TOKENIZER = ROOT / "tests/fuzz/tokenizer_json/byte_level.json"
-TEXT = "ab a b " * 200
-
 
 class BadInput(run.CliTest):
     def setUp(self):
         super().setUp()
-        self.model = self.folder / "tiny"
-        self.model.mkdir()
-        for name in ("config.json", "model.safetensors"):
-            shutil.copy(GOLDEN / name, self.model)
-        shutil.copy(TOKENIZER, self.model / "tokenizer.json")
+        self.model = self.tiny_model()
         self.options = ["--model", self.model, "--policy", "recency"]
-        self.text = self.file("ab.txt", TEXT)
+        self.text = self.file("ab.txt", run.AB)
 
     def ask_refused(self, status, code, *words, **options):
         return self.refused(status, code, "ask", *self.options, *words, **options)
@@ -71,7 +62,7 @@ class BadInput(run.CliTest):
 
     def test_context_from_standard_input(self):
         words = ["ask", *self.options, "--context", "-", "--max-tokens", 1, "--json", "--", "a b"]
-        result = self.json_of(run.run(*words, stdin=TEXT))
+        result = self.json_of(run.run(*words, stdin=run.AB))
         self.assertEqual(result["context_tokens"], self.json_of(
             run.run(*[self.text if word == "-" else word for word in words]))["context_tokens"])
         self.assertIn("standard input is empty", self.refused(3, "bad_input", *words[:-3], "--", "a b"))
@@ -213,7 +204,7 @@ class BadInput(run.CliTest):
     def test_a_text_whose_name_is_not_utf8_can_be_digested(self):
         path = os.fsencode(self.folder) + b"/caf\xe9.txt"
         with open(path, "w", encoding="utf-8") as file:
-            file.write(TEXT)
+            file.write(run.AB)
         session = self.folder / "s.dsr"
         self.json_of(self.digest(os.fsdecode(path), "-o", session))
         self.json_of(run.run("ask", "--model", self.model, "--session", session, "--max-tokens", 1, "--json",
@@ -286,7 +277,7 @@ class BadInput(run.CliTest):
         return json.loads(out)["message"]
 
     def test_ctrl_c_while_reading(self):
-        long = self.file("long.txt", TEXT * 200)
+        long = self.file("long.txt", run.AB * 200)
         self.interrupted("ask", *self.options, "--context", long, "a b", at="memory:")
         session = self.folder / "s.dsr"
         message = self.interrupted("digest", *self.options, "--pool", 64, long, "-o", session, at="memory:")

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,10 +15,6 @@ import unittest
 
 import run
 from run import ROOT
-
-GOLDEN = ROOT / "tests/golden/models/llama"
-TOKENIZER = ROOT / "tests/fuzz/tokenizer_json/byte_level.json"
-TEXT = "ab a b " * 200
 
 
 def free_port():
@@ -31,12 +26,8 @@ def free_port():
 class Parallel(run.CliTest):
     def setUp(self):
         super().setUp()
-        self.model = self.folder / "tiny"
-        self.model.mkdir()
-        for name in ("config.json", "model.safetensors"):
-            shutil.copy(GOLDEN / name, self.model)
-        shutil.copy(TOKENIZER, self.model / "tokenizer.json")
-        self.text = self.file("ab.txt", TEXT)
+        self.model = self.tiny_model()
+        self.text = self.file("ab.txt", run.AB)
 
     def options(self, kind, output, *words):
         return ["train", kind, "--model", self.model, "--data", self.text, "--length", 64, "--long-length", 64,

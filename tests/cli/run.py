@@ -7,6 +7,7 @@ Tests that need a model skip themselves when models/ has none.
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ COMMANDS = ["ask", "digest", "generate", "chat", "convert", "train retriever", "
             "bench prefill", "bench decode", "report", "inspect", "version"]
 TEXT = ("The lighthouse keeper kept a notebook about the weather. "
         "Every morning she wrote down the wind and the height of the waves. ") * 40
+AB = "ab a b " * 200  # all that a tiny model's tokenizer knows
 program = None
 
 
@@ -39,6 +41,13 @@ class CliTest(unittest.TestCase):
         path = self.folder / name
         path.write_text(text, encoding="utf-8")
         return path
+
+    def tiny_model(self):
+        """A folder of its own, so that a test may damage it."""
+        model = self.folder / "tiny"
+        shutil.copytree(ROOT / "tests/golden/models/llama", model)
+        shutil.copy(ROOT / "tests/fuzz/tokenizer_json/byte_level.json", model / "tokenizer.json")
+        return model
 
     def json_of(self, done):
         """The one JSON object on stdout, whose status must agree with the exit status."""
