@@ -4,7 +4,8 @@
 
 Reads results of `eval perplexity` whose first policy is `full`. Rules belong to a family (fixed k, one threshold,
 a threshold a layer, a budget head, ...). What a budget head saves against a family is 1 - |S| / |S'|, where |S'| is
-where the family's curve, straight in log |S|, has the head's perplexity or KL; intervals: 95 %, bootstrap over books.
+where the family's curve, straight in log |S|, has the head's perplexity or KL, nothing where it does not reach it.
+Intervals: 95 %, bootstrap over books; draws in which the curve does not reach the head's value are left out.
 """
 import json
 import math
