@@ -73,7 +73,7 @@ TEST_P(RealTensors, RowsAreThoseOfTheGgufPackage) {
   for (const auto& want : golden) {
     const std::string name = want["tensor"];
     const TensorRef& tensor = model->require(name);
-    ASSERT_EQ(formats::ggml_type_name(tensor.type), want["type"]) << name;
+    ASSERT_EQ(formats::ggml_type_name(tensor.type), want["type"].get<std::string>()) << name;
     ASSERT_EQ(tensor.rows, want["shape"][0]) << name;
     ASSERT_EQ(tensor.cols, want["shape"][1]) << name;
     std::vector<float> row(static_cast<size_t>(tensor.cols));

@@ -11,7 +11,7 @@
 namespace dsrasq::eval {
 namespace {
 
-constexpr const char* kWhere = "eval.needle";
+constexpr const char* kInNeedle = "eval.needle";
 
 // RULER's template for one key with one value.
 constexpr std::string_view kHead =
@@ -27,7 +27,6 @@ std::string sentence(const std::string& key, const std::string& value) {
 }
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Runs of white space become one space, as RULER does with its essays.
 void append_normalised(std::string_view text, std::string& out) {
@@ -102,7 +101,7 @@ NeedlePrompt make_needle(const text::Tokenizer& tokenizer, const std::vector<std
                            [](const std::string& text) {
                              return !std::all_of(text.begin(), text.end(), is_space);
                            }),
-               kBadInput, kWhere, "there is no text to hide the needle in");
+               kBadInput, kInNeedle, "there is no text to hide the needle in");
   std::seed_seq words{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32),
                       static_cast<uint32_t>(length), static_cast<uint32_t>(sample)};
   std::mt19937_64 random(words);
@@ -126,7 +125,7 @@ NeedlePrompt make_needle(const text::Tokenizer& tokenizer, const std::vector<std
                              inside = encode(concat(' ', needle_text));
   const std::vector<int32_t>& needle = prompt.depth == 0 ? at_start : inside;
   const auto n_haystack = length - static_cast<int64_t>(head.size() + needle.size() + tail.size());
-  DSRASQ_CHECK(n_haystack > 0, kInvalidArgument, kWhere, "length is ", length,
+  DSRASQ_CHECK(n_haystack > 0, kInvalidArgument, kInNeedle, "length is ", length,
                " tokens, of which the question and the needle alone take ", length - n_haystack);
 
   const std::vector<int32_t> hay = haystack(tokenizer, texts, n_haystack, sample, random);
@@ -149,9 +148,10 @@ bool needle_found(std::string_view answer, std::string_view value) {
 
 double digit_accuracy(std::string_view answer, std::string_view value) {
   if (value.empty() || needle_found(answer, value)) return 1;
-  const auto first = std::find_if(answer.begin(), answer.end(), is_digit);
-  size_t n = 0;
-  for (auto at = first; at != answer.end() && n < value.size() && *at == value[n]; ++at) ++n;
+  const std::string_view number =
+      answer.substr(std::min(answer.size(), answer.find_first_of("0123456789")));
+  const auto same = std::mismatch(number.begin(), number.end(), value.begin(), value.end());
+  const auto n = same.first - number.begin();
   return static_cast<double>(n) / static_cast<double>(value.size());
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr auto kSizes = static_cast<int64_t>(kBudgetSizes.size());
 
-std::string tensor_name(int64_t layer, const char* name) {
+std::string budget_tensor(int64_t layer, const char* name) {
   return concat("retriever.", layer, ".budget.", name);
 }
 
@@ -26,11 +26,11 @@ BudgetByLayer read_budgets(const formats::SafetensorsFile& file, const std::set<
                            int64_t n_embd) {
   BudgetByLayer budgets;
   for (const int64_t layer : layers) {
-    if (!file.find(tensor_name(layer, "weight")) && !file.find(tensor_name(layer, "bias")))
+    if (!file.find(budget_tensor(layer, "weight")) && !file.find(tensor_name(layer, "bias")))
       continue;
     budgets[layer].weight =
-        read_tensor(file, tensor_name(layer, "weight"), {kSizes, n_embd + kBudgetFeatures});
-    budgets[layer].bias = read_tensor(file, tensor_name(layer, "bias"), {kSizes});
+        read_tensor(file, budget_tensor(layer, "weight"), {kSizes, n_embd + kBudgetFeatures});
+    budgets[layer].bias = read_tensor(file, budget_tensor(layer, "bias"), {kSizes});
   }
   return budgets;
 }
@@ -39,7 +39,7 @@ void add_budgets(const BudgetByLayer& budgets, const std::filesystem::path& path
                  HalfTensors& tensors) {
   for (auto [layer, budget] : budgets)
     budget.visit([&, layer = layer](const char* name, const at::Tensor& values) {
-      tensors.add(tensor_name(layer, name), values, path);
+      tensors.add(budget_tensor(layer, name), values, path);
     });
 }
 

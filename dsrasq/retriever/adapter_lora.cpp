@@ -8,10 +8,10 @@
 namespace dsrasq::retriever {
 namespace {
 
-constexpr const char* kWhere = "retriever.adapter_lora";
+constexpr const char* kInAdapterLora = "retriever.adapter_lora";
 constexpr int64_t kMaxRank = 1024, kMaxWidth = 1 << 20;
 
-std::string tensor_name(int64_t layer, const char* part, const char* side) {
+std::string lora_tensor(int64_t layer, const char* part, const char* side) {
   return concat("lora.", layer, '.', part, '.', side);
 }
 
@@ -21,11 +21,11 @@ LowRank read_part(const formats::SafetensorsFile& file, int64_t layer, std::stri
   const auto& b = file.require(name_b).shape;
   DSRASQ_CHECK(a.size() == 2 && b.size() == 2 && a[0] == b[1] && a[0] >= 1 && a[0] <= kMaxRank &&
                    a[1] >= 1 && a[1] <= kMaxWidth && b[0] >= 1 && b[0] <= kMaxWidth,
-               kBadInput, kWhere, file.path().string(), ": the tensors lora.", layer, ".", part,
-               ".* do not fit each other");
+               kBadInput, kInAdapterLora, file.path().string(), ": the tensors lora.", layer, ".",
+               part, ".* do not fit each other");
   const bool from_model = part == "q" || part == "k" || part == "v";
   const int64_t width = from_model ? a[1] : b[0];
-  DSRASQ_CHECK(width == n_embd, kBadInput, kWhere, file.path().string(), ": ",
+  DSRASQ_CHECK(width == n_embd, kBadInput, kInAdapterLora, file.path().string(), ": ",
                from_model ? name_a : name_b, " is for a width of ", width, ", the adapter's is ",
                n_embd);
   return {read_tensor(file, name_a, a), read_tensor(file, name_b, b)};
@@ -39,7 +39,7 @@ LoraByLayer read_lora(const formats::SafetensorsFile& file, int64_t n_layers, in
     LoraParameters parameters;
     bool any = false;
     parameters.visit([&](const char* part, LowRank& low_rank) {
-      const std::string a = tensor_name(layer, part, "a"), b = tensor_name(layer, part, "b");
+      const std::string a = lora_tensor(layer, part, "a"), b = lora_tensor(layer, part, "b");
       if (file.find(a) == nullptr && file.find(b) == nullptr) return;
       low_rank = read_part(file, layer, part, a, b, n_embd);
       any = true;
@@ -53,8 +53,8 @@ void add_lora(const LoraByLayer& lora, const std::filesystem::path& path, HalfTe
   for (auto [layer, parameters] : lora)
     parameters.visit([&, layer = layer](const char* part, const LowRank& low_rank) {
       if (!low_rank.defined()) return;
-      tensors.add(tensor_name(layer, part, "a"), low_rank.a, path);
-      tensors.add(tensor_name(layer, part, "b"), low_rank.b, path);
+      tensors.add(lora_tensor(layer, part, "a"), low_rank.a, path);
+      tensors.add(lora_tensor(layer, part, "b"), low_rank.b, path);
     });
 }
 

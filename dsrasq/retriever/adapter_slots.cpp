@@ -11,11 +11,11 @@
 namespace dsrasq::retriever {
 namespace {
 
-constexpr const char* kWhere = "retriever.adapter_slots";
+constexpr const char* kInAdapterSlots = "retriever.adapter_slots";
 using formats::Dtype;
 using formats::NamedTensor;
 
-std::string tensor_name(int64_t layer, const char* name) {
+std::string slot_tensor(int64_t layer, const char* name) {
   return concat("slots.", layer, '.', name);
 }
 
@@ -23,13 +23,14 @@ std::string tensor_name(int64_t layer, const char* name) {
 std::vector<float> values_of(const formats::SafetensorsFile& file, const std::string& name,
                              size_t rank, std::vector<int64_t>& shape) {
   const NamedTensor& tensor = file.require(name);
-  DSRASQ_CHECK(tensor.dtype == Dtype::kF32 && tensor.shape.size() == rank, kBadInput, kWhere,
-               file.path().string(), ": ", name, " has another type or rank than F32 and ", rank);
+  DSRASQ_CHECK(tensor.dtype == Dtype::kF32 && tensor.shape.size() == rank, kBadInput,
+               kInAdapterSlots, file.path().string(), ": ", name,
+               " has another type or rank than F32 and ", rank);
   shape = tensor.shape;
   std::vector<float> values(tensor.bytes.size() / sizeof(float));
   if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
   for (const float value : values)
-    DSRASQ_CHECK(std::isfinite(value), kBadInput, kWhere, file.path().string(), ": ", name,
+    DSRASQ_CHECK(std::isfinite(value), kBadInput, kInAdapterSlots, file.path().string(), ": ", name,
                  " holds a NaN or an infinity");
   return values;
 }
@@ -37,23 +38,23 @@ std::vector<float> values_of(const formats::SafetensorsFile& file, const std::st
 memory::SlotParameters read_layer(const formats::SafetensorsFile& file, int64_t layer) {
   memory::SlotParameters p;
   std::vector<int64_t> u_k, u_v, beta, read_k, read_v, gate;
-  p.u_k = values_of(file, tensor_name(layer, "u_k"), 2, u_k);
-  p.u_v = values_of(file, tensor_name(layer, "u_v"), 2, u_v);
-  p.beta = values_of(file, tensor_name(layer, "beta"), 1, beta);
-  p.read_k = values_of(file, tensor_name(layer, "read_k"), 3, read_k);
-  p.read_v = values_of(file, tensor_name(layer, "read_v"), 3, read_v);
-  p.gate = values_of(file, tensor_name(layer, "gate"), 1, gate);
+  p.u_k = values_of(file, slot_tensor(layer, "u_k"), 2, u_k);
+  p.u_v = values_of(file, slot_tensor(layer, "u_v"), 2, u_v);
+  p.beta = values_of(file, slot_tensor(layer, "beta"), 1, beta);
+  p.read_k = values_of(file, slot_tensor(layer, "read_k"), 3, read_k);
+  p.read_v = values_of(file, slot_tensor(layer, "read_v"), 3, read_v);
+  p.gate = values_of(file, slot_tensor(layer, "gate"), 1, gate);
   p.n_slots = u_k[1];
   p.n_kv_heads = read_k[0];
   const int64_t width = u_k[0];
   DSRASQ_CHECK(p.n_slots > 0 && p.n_kv_heads > 0 && u_v == u_k && beta[0] == p.n_slots &&
                    read_v == read_k && read_k[1] == width && read_k[0] * read_k[2] == width &&
                    gate[0] > 0 && gate[0] % read_k[0] == 0,
-               kBadInput, kWhere, file.path().string(), ": the tensors slots.", layer,
+               kBadInput, kInAdapterSlots, file.path().string(), ": the tensors slots.", layer,
                ".* do not fit each other");
   for (const float keep : p.beta)
-    DSRASQ_CHECK(keep > 0 && keep < 1, kBadInput, kWhere, file.path().string(), ": slots.", layer,
-                 ".beta holds ", keep, ", want values between 0 and 1");
+    DSRASQ_CHECK(keep > 0 && keep < 1, kBadInput, kInAdapterSlots, file.path().string(), ": slots.",
+                 layer, ".beta holds ", keep, ", want values between 0 and 1");
   return p;
 }
 
@@ -63,7 +64,7 @@ std::map<int64_t, memory::SlotParameters> read_slots(const formats::SafetensorsF
                                                      int64_t n_layers) {
   std::map<int64_t, memory::SlotParameters> slots;
   for (int64_t layer = 0; layer < n_layers; ++layer)
-    if (file.find(tensor_name(layer, "u_k")) != nullptr) slots[layer] = read_layer(file, layer);
+    if (file.find(slot_tensor(layer, "u_k")) != nullptr) slots[layer] = read_layer(file, layer);
   return slots;
 }
 
@@ -73,7 +74,7 @@ std::vector<NamedTensor> slot_tensors(const std::map<int64_t, memory::SlotParame
     const int64_t r = p.n_slots, width = static_cast<int64_t>(p.u_k.size()) / r;
     const auto add = [&, layer = layer](const char* name, const std::vector<float>& values,
                                         std::vector<int64_t> shape) {
-      tensors.push_back({tensor_name(layer, name), Dtype::kF32, std::move(shape),
+      tensors.push_back({slot_tensor(layer, name), Dtype::kF32, std::move(shape),
                          std::as_bytes(std::span(values))});
     };
     add("u_k", p.u_k, {width, r});

@@ -34,7 +34,7 @@ std::string_view strip_front(std::string_view text, char32_t content, size_t& n)
   return text;
 }
 
-struct ApplyStep {
+struct ApplyDecoderStep {
   std::string& text;
   bool is_first;
 
@@ -73,7 +73,7 @@ std::string Decoder::bytes_of(std::string_view token, bool is_first) const {
   }
   if (const auto byte = byte_of_token(token); byte && joins_byte_tokens) return {*byte};
   out = token;
-  for (const auto& step : token_steps) std::visit(ApplyStep{out, is_first}, step);
+  for (const auto& step : token_steps) std::visit(ApplyDecoderStep{out, is_first}, step);
   return out;
 }
 

@@ -44,7 +44,7 @@ void lowercase(AlignedText& text) {
   text.finish_edit();
 }
 
-struct ApplyStep {
+struct ApplyNormalizerStep {
   AlignedText& text;
   bool continues;
 
@@ -71,7 +71,7 @@ struct ApplyStep {
 }  // namespace
 
 void Normalizer::apply(AlignedText& text, bool continues) const {
-  for (const NormalizerStep& step : steps) std::visit(ApplyStep{text, continues}, step);
+  for (const NormalizerStep& step : steps) std::visit(ApplyNormalizerStep{text, continues}, step);
 }
 
 std::string Normalizer::apply(std::string_view text) const {

@@ -18,17 +18,17 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr const char* kWhere = "train.joint";
+constexpr const char* kInJointTrainer = "train.joint";
 constexpr double kBudgetForSteps = 0.95;
 
 }  // namespace
 
 void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
   const auto want = [](bool ok, const char* what) {
-    DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what);
+    DSRASQ_CHECK(ok, kInvalidArgument, kInJointTrainer, what);
   };
   const auto is_weight = [](double value) { return value >= 0 && std::isfinite(value); };
-  check_run_options(o, kWhere);
+  check_run_options(o, kInJointTrainer);
   check_shares(input.train, o);
   check_policy_gradient_options(o.rl);
   want(o.rl.steps == 0 || o.rl.baseline != "moving-average" || input.train.processes->size() == 1,
@@ -240,8 +240,9 @@ void Trainer::settle() {
   }
   const float* values = host.const_data_ptr<float>();
   for (int64_t i = 0; i < n; ++i, values += n_metrics) {
-    DSRASQ_CHECK(std::isfinite(values[kJointLoss]), kStopped, kWhere, "step ", steps_done() - n + i,
-                 ": the loss is ", values[kJointLoss], "; ", last_checkpoint());
+    DSRASQ_CHECK(std::isfinite(values[kJointLoss]), kStopped, kInJointTrainer, "step ",
+                 steps_done() - n + i, ": the loss is ", values[kJointLoss], "; ",
+                 last_checkpoint());
     if (metrics_.empty()) {
       metrics_.assign(values, values + n_metrics);
       if (stored_loss_) metrics_[0] = *std::exchange(stored_loss_, std::nullopt);

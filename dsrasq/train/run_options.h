@@ -14,6 +14,7 @@ struct RunOptions {
   std::string data;     ///< .jsonl, .jsonl.xz, plain text, or a token cache
   std::string output;   ///< the adapter
   std::string run_dir;  ///< checkpoints, logs, token cache; empty: beside the output
+  std::string profile;  ///< a file for where the time of a few steps goes; empty: none
   bool resume = true;
   double time_budget = 0;  ///< seconds; when set, `steps` follows from the speed of the first ones
   int64_t eval_every = 250;
@@ -47,6 +48,9 @@ struct RunOptions {
           "what to train on: .jsonl(.xz) with a text a record, plain text, or tokens");
     visit(output, "output", "the adapter to write");
     visit(run_dir, "run-dir", "checkpoints, TensorBoard logs and token cache; default: OUTPUT.run");
+    visit(profile, "profile",
+          "file to write where the time of two early steps goes, by operator; on a GPU with "
+          "CUDA_LAUNCH_BLOCKING=1");
     visit(resume, "resume", "go on from the newest checkpoint of the run folder");
     visit(time_budget, "time-budget", "seconds; sets --steps by the speed of the first ones");
     visit(eval_every, "eval-every",

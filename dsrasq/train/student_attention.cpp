@@ -13,7 +13,7 @@ namespace dsrasq::train {
 namespace {
 
 // Rows at once, and values of any one matrix that is made for them.
-constexpr int64_t kChunkRows = 2048, kChunkRowsCpu = 256;
+constexpr int64_t kChunkRows = 8192, kChunkRowsCpu = 256;
 constexpr int64_t kChunkElements = 1 << 27, kChunkElementsCpu = 1 << 22;
 
 int64_t rows_at_once(const DenseAttention& a, const StudentRules& rules) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +16,9 @@
 #include "dsrasq/train/adam.h"
 
 namespace dsrasq::train {
+
+/// JSON in one line. What is no UTF-8 (a file's name need not be) becomes U+FFFD.
+std::string as_text(const nlohmann::json& value);
 
 /// Random numbers are a function of seed and step, so there is no generator's state to keep.
 struct TrainingState {

@@ -32,6 +32,7 @@ TrainingLoop::TrainingLoop(const TrainInput& input, const RunOptions& options,
       cache_(cache),
       budget_for_steps_(budget_for_steps),
       checkpoints_(run_folder(options)),
+      profile_(input.processes->is_first() ? options.profile : "", input.model.device()),
       steps_(options.steps) {}
 
 bool TrainingLoop::evaluation_is_due() const {
@@ -131,7 +132,9 @@ void TrainingLoop::run_steps() {
   share_decisions();
   while (step_ < total_steps()) {
     if (stops_) stop_as_asked();
+    profile_.begin(step_ - first_step_);
     step(step_);
+    profile_.end(step_ - first_step_);
     ++step_;
     fix_steps_by_budget();
     if (step_ % kReportEvery == 0 || ends_stage()) report();
@@ -157,8 +160,7 @@ void TrainingLoop::write_adapter(retriever::Adapter adapter, nlohmann::json reco
   record["options"] = kept_options_;
   adapter.base_fingerprint = input_.fingerprint;
   adapter.base_name = input_.name;
-  // Names of files need not be UTF-8.
-  adapter.record = record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  adapter.record = as_text(record);
   const std::filesystem::path path(common_.output);
   std::error_code error;  // saving says what is wrong
   std::filesystem::create_directories(path.parent_path(), error);

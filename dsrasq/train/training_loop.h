@@ -13,6 +13,7 @@
 
 #include "dsrasq/retriever/adapter.h"
 #include "dsrasq/train/event_log.h"
+#include "dsrasq/train/step_profile.h"
 #include "dsrasq/train/train_input.h"
 #include "dsrasq/train/training_checkpoint.h"
 
@@ -90,6 +91,7 @@ class TrainingLoop {
   const TokenCache& cache_;
   const double budget_for_steps_;
   CheckpointFolder checkpoints_;
+  StepProfile profile_;
   std::optional<EventLog> log_;  // of the first process
   Clock::time_point start_, last_checkpoint_;
   double seconds_before_ = 0;
