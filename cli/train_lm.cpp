@@ -96,7 +96,9 @@ Json train_here(const LmConfig& config, const Console& console, const TrainingPl
   return result;
 }
 
-Json train_lm(const LmConfig& config, const Console& console) {
+Json train_lm(const LmConfig& given, const Console& console) {
+  LmConfig config = given;
+  while (config.train.output.ends_with('/')) config.train.output.pop_back();
   train::check_lm_options(config.train);
   watch_interrupts();
   const session::EngineOptions engine{.device = config.device, .threads = config.threads};

@@ -15,7 +15,7 @@ namespace {
 
 // Values of a matrix of scores for all stretches.
 constexpr int64_t kChunkElements = 1 << 26, kChunkElementsCpu = 1 << 20;
-constexpr int64_t kLeastRows = 64;
+constexpr int64_t kLeastRows = 64;  // and a multiple of them: masks of even widths need no padding
 constexpr double kUnseen = -1e30;
 
 // What is read whatever the indexer says: [R, end].
@@ -28,7 +28,7 @@ at::Tensor locally_seen(int64_t begin, int64_t end, const LmAttention& o, at::De
 
 int64_t rows_at_once(int64_t n_tokens, at::Device device) {
   const int64_t budget = device.is_cpu() ? kChunkElementsCpu : kChunkElements;
-  return std::max(budget / n_tokens, kLeastRows);
+  return std::max(budget / n_tokens / kLeastRows, int64_t{1}) * kLeastRows;
 }
 
 }  // namespace

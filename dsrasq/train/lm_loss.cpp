@@ -1,6 +1,7 @@
 #include "dsrasq/train/lm_loss.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>

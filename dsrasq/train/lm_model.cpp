@@ -42,8 +42,8 @@ checkpoint::ModelConfig lm_config(const LmTrainOptions& o, int64_t vocab_size) {
        ", which is no multiple of --kv-heads ", o.kv_heads);
   want(o.hidden >= 1 && o.hidden <= 65536 && o.hidden % o.heads == 0, "--hidden is ", o.hidden,
        ", which is no multiple of --heads ", o.heads);
-  want(o.hidden / o.heads % 2 == 0, "--hidden by --heads is ", o.hidden / o.heads,
-       ", and a head has to have an even size");
+  want(o.hidden / o.heads % 16 == 0 && o.hidden / o.heads <= 256, "--hidden by --heads is ",
+       o.hidden / o.heads, ", and the size of a head has to be a multiple of 16 up to 256");
   want(o.ffn >= 1 && o.ffn <= 1 << 20, "--ffn has to be from 1 to 1048576");
   want(o.context == 0 || o.context >= o.length, "--context is ", o.context, ", less than --length ",
        o.length);

@@ -39,8 +39,8 @@ void check_lm_options(const LmTrainOptions& o) {
   want(o.dtype == "bf16" || o.dtype == "f32", "--dtype has to be bf16 or f32");
   want(o.top_k >= 0 && o.top_k <= 65536, "--topk has to be from 0 to 65536");
   want(o.index_heads >= 1 && o.index_heads <= 8, "--index-heads has to be from 1 to 8");
-  want(o.index_dim >= 16 && o.index_dim <= 128 && o.index_dim % 16 == 0,
-       "--index-dim has to be a multiple of 16 up to 128");
+  want(o.index_dim >= 16 && o.index_dim <= 64 && o.index_dim % 16 == 0,
+       "--index-dim has to be a multiple of 16 up to 64");
   want(!o.is_sparse() || (o.index_stretches >= 1 && o.index_stretches <= o.batch),
        "--index-stretches has to be from 1 to --batch");
   want(!o.tokenizer.empty() || (o.vocab >= text::BpeTrainer::kLeastTokens && o.vocab <= 1 << 20),

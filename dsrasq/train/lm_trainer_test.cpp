@@ -146,6 +146,8 @@ TEST_F(LmTrainerTest, WrongOptionsAreNamed) {
   EXPECT_HAS(refusal(), "--heads is 2, which is no multiple of --kv-heads 3");
   options.heads = 3, options.kv_heads = 1;
   EXPECT_HAS(refusal(), "--hidden is 32, which is no multiple of --heads 3");
+  options.hidden = 48;
+  EXPECT_HAS(refusal(), "--hidden by --heads is 24, and the size of a head");
   options.attention = "half";
   EXPECT_HAS(refusal(), "--attention has to be dsrasq or full");
   options.context = 32;
