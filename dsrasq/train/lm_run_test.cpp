@@ -85,10 +85,11 @@ TEST_F(LmRunTest, ProductsInBfloat16GiveAboutTheSameGradients) {
     };
     EXPECT_GT(angle(half.model.matrices().gradient(), exact.model.matrices().gradient()), 0.99);
     EXPECT_GT(angle(half.model.norms().gradient(), exact.model.norms().gradient()), 0.99);
-    if (options.is_sparse())
+    if (options.is_sparse()) {
       EXPECT_GT(
           angle(half.model.indexer_gradient().matrix(), exact.model.indexer_gradient().matrix()),
           0.98);
+    }
     EXPECT_NEAR(half.run.score() / exact.run.score(), 1, 0.02);
   }
 }
