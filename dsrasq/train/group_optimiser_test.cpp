@@ -1,6 +1,7 @@
 #include "dsrasq/train/group_optimiser.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
 
 #include <memory>
