@@ -14,7 +14,7 @@
 namespace dsrasq::cli {
 namespace {
 
-constexpr const char* kWhere = "cli.ask";
+constexpr const char* kInAsk = "cli.ask";
 constexpr int64_t kPassages = 3, kMaxPassages = 64;
 
 struct AskConfig {
@@ -45,16 +45,16 @@ void settle_question(AskConfig& config) {
   if (config.question.empty() && !config.context.empty()) {
     const std::string last = config.context.back();
     std::error_code ignored;
-    DSRASQ_CHECK(!std::filesystem::exists(last, ignored), kInvalidArgument, kWhere,
+    DSRASQ_CHECK(!std::filesystem::exists(last, ignored), kInvalidArgument, kInAsk,
                  "the question is missing: the last argument, ", last, ", is a file");
-    DSRASQ_CHECK(config.context.size() > 1, kInvalidArgument, kWhere,
+    DSRASQ_CHECK(config.context.size() > 1, kInvalidArgument, kInAsk,
                  "want dsrasq ask --context FILE... QUESTION, and there is only one of them: \"",
                  last, "\"");
     config.question = last;
     config.context.pop_back();
   }
-  DSRASQ_CHECK(!config.question.empty(), kInvalidArgument, kWhere, "the question is missing");
-  DSRASQ_CHECK(config.context.empty() != config.session.empty(), kInvalidArgument, kWhere,
+  DSRASQ_CHECK(!config.question.empty(), kInvalidArgument, kInAsk, "the question is missing");
+  DSRASQ_CHECK(config.context.empty() != config.session.empty(), kInvalidArgument, kInAsk,
                "want either --context FILE... or --session FILE");
 }
 
@@ -146,7 +146,7 @@ nlohmann::ordered_json ask(const AskConfig& given, const Console& console) {
   settle_question(config);
   config.model.policy.seed = config.answer.sampling.seed;
   config.answer.check();
-  DSRASQ_CHECK(config.reread >= 0 && config.reread <= kMaxPassages, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(config.reread >= 0 && config.reread <= kMaxPassages, kInvalidArgument, kInAsk,
                "--reread is ", config.reread, ", want 0 to ", kMaxPassages);
   const session::Engine engine = load_engine(config.model, console);
   const Prompt prompt(engine.tokenizer());

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kWhere = "cli.convert";
+constexpr const char* kInConvert = "cli.convert";
 constexpr int64_t kLength = 4096;  // where the model was trained on as many
 
 struct ConvertConfig {
@@ -61,14 +61,15 @@ std::string default_output(const ConvertConfig& config) {
   const fs::path path = fs::path("adapters") / (model_name(config.engine.model) + ".safetensors");
   train::RunOptions named = config.train;
   named.output = path.string();
-  DSRASQ_CHECK(!fs::exists(path) || fs::exists(train::run_folder(named)), kInvalidArgument, kWhere,
-               path.string(), " is there already; name an adapter to write with --output");
+  DSRASQ_CHECK(!fs::exists(path) || fs::exists(train::run_folder(named)), kInvalidArgument,
+               kInConvert, path.string(),
+               " is there already; name an adapter to write with --output");
   return named.output;
 }
 
 // What the model says about options that were left open.
 void resolve(ConvertConfig& config) {
-  DSRASQ_CHECK(!config.engine.model.empty(), kInvalidArgument, kWhere, "MODEL is missing");
+  DSRASQ_CHECK(!config.engine.model.empty(), kInvalidArgument, kInConvert, "MODEL is missing");
   train::StagedTrainOptions& options = config.train;
   const auto checkpoint = checkpoint::Checkpoint::open(config.engine.model);
   if (options.output.empty()) options.output = default_output(config);

@@ -16,7 +16,7 @@ namespace dsrasq::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr const char* kWhere = "cli.digest";
+constexpr const char* kInDigest = "cli.digest";
 
 struct DigestConfig {
   std::vector<std::string> files;
@@ -34,10 +34,10 @@ struct DigestConfig {
 };
 
 void check(const DigestConfig& config) {
-  DSRASQ_CHECK(!config.files.empty(), kInvalidArgument, kWhere, "want files to read");
-  DSRASQ_CHECK(!config.output.empty(), kInvalidArgument, kWhere,
+  DSRASQ_CHECK(!config.files.empty(), kInvalidArgument, kInDigest, "want files to read");
+  DSRASQ_CHECK(!config.output.empty(), kInvalidArgument, kInDigest,
                "want -o FILE, the session file to write");
-  DSRASQ_CHECK(config.model.policy.retention != "question", kInvalidArgument, kWhere,
+  DSRASQ_CHECK(config.model.policy.retention != "question", kInvalidArgument, kInDigest,
                "--retention question needs the question before the text; use dsrasq ask --context");
   session::check_can_be_saved(config.model.policy);
   if (!config.session.empty()) refuse_policy_options(config.model);
@@ -59,7 +59,7 @@ void check_output(const std::string& path, uint64_t n_bytes) {
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   std::error_code error;
   const auto space = std::filesystem::space(folder, error);
-  DSRASQ_CHECK(error || space.available >= n_bytes, kOutput, kWhere, path, " will take ",
+  DSRASQ_CHECK(error || space.available >= n_bytes, kOutput, kInDigest, path, " will take ",
                format_bytes(n_bytes), ", and ", format_bytes(space.available), " are free in ",
                folder.string());
 }
@@ -91,7 +91,7 @@ Json digest(const DigestConfig& config, const Console& console) {
   session->save(config.output);
   if (was_interrupted)
     throw Error(
-        ErrorCode::kInterrupted, kWhere,
+        ErrorCode::kInterrupted, kInDigest,
         concat("stopped after ", session->position(), " tokens, which ", config.output, " holds"));
   const uint64_t session_bytes = std::filesystem::file_size(config.output);
   DigestConfig resolved = config;

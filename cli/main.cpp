@@ -22,7 +22,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Words = std::vector<std::string>;
 
-constexpr const char* kWhere = "cli";
+constexpr const char* kInMain = "cli";
 
 /// Options that every command has and none runs on.
 struct CommonConfig {
@@ -44,7 +44,7 @@ void print_json(const Json& object) {
 
 void flush_stdout() {
   std::cout.flush();
-  DSRASQ_CHECK(std::cout.good(), kOutput, kWhere, "standard output cannot be written");
+  DSRASQ_CHECK(std::cout.good(), kOutput, kInMain, "standard output cannot be written");
 }
 
 int fail(ErrorCode code, std::string_view what, bool as_json) {
@@ -100,7 +100,7 @@ const Command* find_command(const std::vector<Command>& commands, Words& words) 
   if (is_group && (words.size() < 2 || words[1].starts_with("-"))) return nullptr;
   names.insert(names.end(), first_names.begin(), first_names.end());
   const std::string typed = is_group ? two : words[0];
-  throw Error(ErrorCode::kInvalidArgument, kWhere,
+  throw Error(ErrorCode::kInvalidArgument, kInMain,
               concat("unknown command \"", typed, "\"", suggestion(typed, names, "dsrasq ")));
 }
 
@@ -145,7 +145,7 @@ void dispatch(Words words) {
     words.insert(words.begin(), before.begin(), before.end());
     return run_command(*command, words);
   }
-  DSRASQ_CHECK(wants_help(words), kInvalidArgument, kWhere, "dsrasq ", words[0],
+  DSRASQ_CHECK(wants_help(words), kInvalidArgument, kInMain, "dsrasq ", words[0],
                " needs one more word; dsrasq ", words[0], " --help lists them");
   std::cout << overview(commands, words[0] + " ");
   flush_stdout();

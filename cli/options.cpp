@@ -15,7 +15,7 @@
 namespace dsrasq::cli {
 namespace {
 
-constexpr const char* kWhere = "cli.options";
+constexpr const char* kInOptions = "cli.options";
 
 // How a field is written on the command line, in CLI11's notation. Flags that are on need a way to
 // be turned off.
@@ -63,11 +63,11 @@ void refuse_rest(const std::vector<std::string>& rest, const HelpText& help,
   for (const std::string& word : rest) {
     if (word == "--") continue;
     if (!word.starts_with("-"))
-      throw Error(ErrorCode::kInvalidArgument, kWhere,
+      throw Error(ErrorCode::kInvalidArgument, kInOptions,
                   concat("unexpected argument \"", word, "\" of ", help.command));
     const std::string name = word.substr(word.find_first_not_of('-'));
     const std::string typed = name.substr(0, name.find('='));
-    throw Error(ErrorCode::kInvalidArgument, kWhere,
+    throw Error(ErrorCode::kInvalidArgument, kInOptions,
                 concat("unknown option ", word.substr(0, word.find('=')), " of ", help.command,
                        suggestion(typed, option_names(fields), "--")));
   }
@@ -113,12 +113,12 @@ std::vector<Setting> read_settings(const std::string& path) {
         if (item.name != "++" && item.name != "--")  // marks of where a table begins and ends
           settings.push_back({joined(item.parents), item.name, item.inputs});
     } catch (const CLI::Error& e) {
-      throw Error(ErrorCode::kBadInput, kWhere, concat(path, ": ", e.what()));
+      throw Error(ErrorCode::kBadInput, kInOptions, concat(path, ": ", e.what()));
     }
     return settings;
   }
   const nlohmann::json parsed = nlohmann::json::parse(content, nullptr, false);
-  DSRASQ_CHECK(parsed.is_object(), kBadInput, kWhere, path,
+  DSRASQ_CHECK(parsed.is_object(), kBadInput, kInOptions, path,
                ": not a JSON object (a TOML file must be named *.toml)");
   collect(parsed, "", settings);
   return settings;
@@ -148,7 +148,7 @@ void load_config(const std::string& path, const std::string& command, const Fiel
     if (!field || setting.key == "config") {
       std::vector<std::string> keys;
       for (const Field& known : fields.fields()) keys.push_back(known.key());
-      throw Error(ErrorCode::kInvalidArgument, kWhere,
+      throw Error(ErrorCode::kInvalidArgument, kInOptions,
                   concat(path, ": unknown key \"", setting.key, "\" of ", command,
                          suggestion(setting.key, keys)));
     }
@@ -157,7 +157,7 @@ void load_config(const std::string& path, const std::string& command, const Fiel
       field->set(setting.texts);
     } catch (const Error& e) {
       const std::string_view what = e.what();
-      throw Error(ErrorCode::kInvalidArgument, kWhere,
+      throw Error(ErrorCode::kInvalidArgument, kInOptions,
                   concat(path, ": ", what.substr(what.find(' ') + 1)));
     }
   }
@@ -170,7 +170,7 @@ void parse_options(const HelpText& help, const FieldList& fields,
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ParseError& e) {
-    throw Error(ErrorCode::kInvalidArgument, kWhere, e.what());
+    throw Error(ErrorCode::kInvalidArgument, kInOptions, e.what());
   }
   refuse_rest(app.remaining(), help, fields);
   std::vector<std::string> given;

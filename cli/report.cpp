@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kWhere = "cli.report";
+constexpr const char* kInReport = "cli.report";
 
 struct ReportConfig {
   std::vector<std::string> results;
@@ -37,7 +37,7 @@ std::vector<report::ResultFile> read_results(const std::vector<std::string>& pat
   std::vector<report::ResultFile> files;
   std::set<fs::path> seen;
   for (const std::string& path : paths) {
-    DSRASQ_CHECK(seen.insert(fs::path(path).lexically_normal()).second, kInvalidArgument, kWhere,
+    DSRASQ_CHECK(seen.insert(fs::path(path).lexically_normal()).second, kInvalidArgument, kInReport,
                  path, " is named twice");
     files.push_back(report::read_result(path));
   }
@@ -47,13 +47,14 @@ std::vector<report::ResultFile> read_results(const std::vector<std::string>& pat
 void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
-  DSRASQ_CHECK(!error && fs::is_directory(folder), kOutput, kWhere, folder.string(),
+  DSRASQ_CHECK(!error && fs::is_directory(folder), kOutput, kInReport, folder.string(),
                ": the folder cannot be made", error ? ": " + error.message() : "");
 }
 
 Json report(const ReportConfig& config, const Console& console) {
-  DSRASQ_CHECK(!config.results.empty(), kInvalidArgument, kWhere, "want dsrasq report RESULT...");
-  DSRASQ_CHECK(!config.output.empty(), kInvalidArgument, kWhere, "want -o FILE.html");
+  DSRASQ_CHECK(!config.results.empty(), kInvalidArgument, kInReport,
+               "want dsrasq report RESULT...");
+  DSRASQ_CHECK(!config.output.empty(), kInvalidArgument, kInReport, "want -o FILE.html");
   const std::vector<report::ResultFile> files = read_results(config.results);
   const std::vector<report::Section> sections = report::make_sections(files);
   Json figures = Json::array(), missing = Json::array(), kinds = Json::array();

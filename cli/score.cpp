@@ -26,7 +26,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Samples = std::vector<ScoreSample>;
 
-constexpr const char* kWhere = "cli.score";
+constexpr const char* kInScore = "cli.score";
 
 struct ScoreConfig {
   std::string metric, predictions;
@@ -199,13 +199,13 @@ const std::vector<Metric>& all_metrics() {
 std::vector<Metric> parse_metrics(const std::string& list) {
   std::vector<std::string> names;
   for (const Metric& metric : all_metrics()) names.push_back(metric.name);
-  DSRASQ_CHECK(!list.empty(), kInvalidArgument, kWhere,
+  DSRASQ_CHECK(!list.empty(), kInvalidArgument, kInScore,
                "want --metric, e.g. em,f1 (dsrasq score --help lists them)");
   std::vector<Metric> wanted;
   std::istringstream parts(list);
   for (std::string part; std::getline(parts, part, ',');) {
     const auto found = std::find(names.begin(), names.end(), part);
-    DSRASQ_CHECK(found != names.end(), kInvalidArgument, kWhere, "--metric: unknown metric \"",
+    DSRASQ_CHECK(found != names.end(), kInvalidArgument, kInScore, "--metric: unknown metric \"",
                  part, "\"", suggestion(part, names));
     wanted.push_back(all_metrics()[static_cast<size_t>(found - names.begin())]);
   }
@@ -249,8 +249,8 @@ Json score(const ScoreConfig& config, const Console& console) {
                        [&](const Metric& metric) { return metric.name == name; });
   };
   DSRASQ_CHECK(config.bleu_tokenizer == "13a" || config.bleu_tokenizer == "intl", kInvalidArgument,
-               kWhere, "--bleu-tokenizer is \"", config.bleu_tokenizer, "\", want 13a or intl");
-  DSRASQ_CHECK(!config.predictions.empty(), kInvalidArgument, kWhere, "want --predictions FILE");
+               kInScore, "--bleu-tokenizer is \"", config.bleu_tokenizer, "\", want 13a or intl");
+  DSRASQ_CHECK(!config.predictions.empty(), kInvalidArgument, kInScore, "want --predictions FILE");
   watch_interrupts();
   const Samples samples = read_score_samples({.predictions = config.predictions,
                                               .references = config.references,

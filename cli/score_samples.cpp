@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kWhere = "cli.score";
+constexpr const char* kInScoreSamples = "cli.score";
 
 /// One line of a .jsonl file and where it stands, for messages.
 struct Record {
@@ -27,7 +27,7 @@ struct Record {
 
   std::string text(const char* name) const {
     const auto found = fields.find(name);
-    DSRASQ_CHECK(found != fields.end() && found->is_string(), kBadInput, kWhere, where,
+    DSRASQ_CHECK(found != fields.end() && found->is_string(), kBadInput, kInScoreSamples, where,
                  " has no string \"", name, "\"");
     return found->get<std::string>();
   }
@@ -37,7 +37,7 @@ struct Record {
     const auto is_text = [](const Json& item) { return item.is_string(); };
     DSRASQ_CHECK(found != fields.end() && found->is_array() &&
                      std::all_of(found->begin(), found->end(), is_text),
-                 kBadInput, kWhere, where, " has no list of strings \"", name, "\"");
+                 kBadInput, kInScoreSamples, where, " has no list of strings \"", name, "\"");
     return found->get<std::vector<std::string>>();
   }
 
@@ -49,7 +49,7 @@ struct Record {
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
     DSRASQ_CHECK(error == std::errc() && end == digits.data() + digits.size() && number >= 1 &&
                      number <= metrics::kBabiTasks,
-                 kBadInput, kWhere, where, ": \"task\" is \"", text, "\", want qa1 to qa",
+                 kBadInput, kInScoreSamples, where, ": \"task\" is \"", text, "\", want qa1 to qa",
                  metrics::kBabiTasks);
     return number;
   }
@@ -67,13 +67,14 @@ Record parse_record(const std::string& line, std::string where) {
   try {
     record.fields = Json::parse(line, keeps_field);
   } catch (const Json::parse_error& e) {
-    throw Error(ErrorCode::kBadInput, kWhere,
+    throw Error(ErrorCode::kBadInput, kInScoreSamples,
                 concat(record.where, " is not JSON (at byte ", e.byte, " of the line)"));
   } catch (const Json::exception&) {
-    throw Error(ErrorCode::kBadInput, kWhere,
+    throw Error(ErrorCode::kBadInput, kInScoreSamples,
                 concat(record.where, " is not JSON: a number is too large"));
   }
-  DSRASQ_CHECK(record.fields.is_object(), kBadInput, kWhere, record.where, " is not a JSON object");
+  DSRASQ_CHECK(record.fields.is_object(), kBadInput, kInScoreSamples, record.where,
+               " is not a JSON object");
   return record;
 }
 
@@ -93,7 +94,7 @@ size_t read_lines(const std::string& path, const TakeLine& take_line,
                   parse_record(line, concat(reader.name(), " line ", reader.line_number())));
     }
   }
-  DSRASQ_CHECK(n_texts > 0, kBadInput, kWhere, reader.name(), " holds no record");
+  DSRASQ_CHECK(n_texts > 0, kBadInput, kInScoreSamples, reader.name(), " holds no record");
   return n_texts;
 }
 
@@ -104,7 +105,7 @@ std::string text_of_line(const ScoreFiles& files, const std::string& line) {
 std::vector<ScoreSample> read_predictions(const ScoreFiles& files) {
   std::vector<ScoreSample> samples;
   DSRASQ_CHECK(
-      data::names_jsonl(files.predictions) || !files.needs_task, kInvalidArgument, kWhere,
+      data::names_jsonl(files.predictions) || !files.needs_task, kInvalidArgument, kInScoreSamples,
       "--metric babi needs records with \"question\" and \"task\": want a .jsonl file, not ",
       files.predictions);
   read_lines(
@@ -132,7 +133,7 @@ void read_references(const std::string& path, const ScoreFiles& files,
       [&](size_t at, const Record& record) {
         for (std::string& text : record.texts("references")) add(at, std::move(text));
       });
-  DSRASQ_CHECK(n_texts == samples.size(), kBadInput, kWhere, files.predictions, " has ",
+  DSRASQ_CHECK(n_texts == samples.size(), kBadInput, kInScoreSamples, files.predictions, " has ",
                samples.size(), " predictions, but ", path, " has references for ", n_texts);
 }
 
@@ -142,7 +143,8 @@ bool is_blank(const std::string& text) { return metrics::strip(metrics::repaired
 
 std::vector<ScoreSample> read_score_samples(const ScoreFiles& files) {
   DSRASQ_CHECK(!files.references.empty() || data::names_jsonl(files.predictions), kInvalidArgument,
-               kWhere, "want --references FILE (only a .jsonl file of predictions has its own)");
+               kInScoreSamples,
+               "want --references FILE (only a .jsonl file of predictions has its own)");
   std::vector<ScoreSample> samples = read_predictions(files);
   for (const std::string& path : files.references) read_references(path, files, samples);
   if (!files.needs_reference_text) return samples;
@@ -150,8 +152,8 @@ std::vector<ScoreSample> read_score_samples(const ScoreFiles& files) {
       files.references.empty() ? files.predictions : files.references.front();
   for (size_t i = 0; i < samples.size(); ++i) {
     const std::vector<std::string>& texts = samples[i].references;
-    DSRASQ_CHECK(!std::all_of(texts.begin(), texts.end(), is_blank), kBadInput, kWhere, source,
-                 ": text ", i + 1, " has no reference: there is none, or it is empty");
+    DSRASQ_CHECK(!std::all_of(texts.begin(), texts.end(), is_blank), kBadInput, kInScoreSamples,
+                 source, ": text ", i + 1, " has no reference: there is none, or it is empty");
   }
   return samples;
 }

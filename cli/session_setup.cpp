@@ -11,7 +11,7 @@
 namespace dsrasq::cli {
 namespace {
 
-constexpr const char* kWhere = "cli.session_setup";
+constexpr const char* kInSessionSetup = "cli.session_setup";
 constexpr uint64_t kDefaultBudget = 2ull << 30;
 constexpr int64_t kDefaultPool = 16384;
 constexpr int64_t kPage = 16;
@@ -49,7 +49,7 @@ void check_fits(const SessionOptions& options) {
       policy::planned_bytes(smallest, planned_shape(checkpoint->config()), &untrained);
   const auto weights = static_cast<uint64_t>(checkpoint->size_bytes());
   const uint64_t available = available_memory_bytes();
-  DSRASQ_CHECK(memory + weights <= available, kResourceExhausted, kWhere, "this takes ",
+  DSRASQ_CHECK(memory + weights <= available, kResourceExhausted, kInSessionSetup, "this takes ",
                format_bytes(weights), " for the model and ", format_bytes(memory),
                " for the session's memory, and ", format_bytes(available), " are free; ",
                smallest.pool > 0 ? "a smaller --pool" : "a smaller --window or model",
@@ -59,7 +59,7 @@ void check_fits(const SessionOptions& options) {
 }  // namespace
 
 void AnswerOptions::check() const {
-  DSRASQ_CHECK(max_tokens >= 0, kInvalidArgument, kWhere, "--max-tokens is ", max_tokens,
+  DSRASQ_CHECK(max_tokens >= 0, kInvalidArgument, kInSessionSetup, "--max-tokens is ", max_tokens,
                ", want 0 or more");
   const model::Sampler checks_its_options(sampling);
 }
@@ -85,7 +85,7 @@ policy::PolicyOptions fit_pool(const session::Engine& engine, const SessionOptio
   }
   const uint64_t budget = budget_of(options);
   if (to_fit || options.memory.bytes > 0)
-    DSRASQ_CHECK(planned() + reserved <= budget, kResourceExhausted, kWhere,
+    DSRASQ_CHECK(planned() + reserved <= budget, kResourceExhausted, kInSessionSetup,
                  "the session's memory takes ", format_bytes(planned() + reserved),
                  ", more than the ", format_bytes(budget), " of --memory; a smaller ",
                  to_fit ? "--window" : "--pool", " takes less");
@@ -130,7 +130,7 @@ void refuse_policy_options(const SessionOptions& options) {
   left(given.memory, "memory", "");
   right(untouched.memory, "memory", "");
   for (const Field& field : left.fields())
-    DSRASQ_CHECK(field.text() == right.find(field.key())->text(), kInvalidArgument, kWhere,
+    DSRASQ_CHECK(field.text() == right.find(field.key())->text(), kInvalidArgument, kInSessionSetup,
                  field.shown(), " cannot be changed: the session file settles it");
 }
 

@@ -10,7 +10,7 @@
 namespace dsrasq::cli {
 namespace {
 
-constexpr const char* kWhere = "cli.train";
+constexpr const char* kInStagedTraining = "cli.train";
 
 std::string start_text(const session::Engine& engine) {
   return engine.adapter() ? "starts from " + engine.adapter_path()
@@ -40,12 +40,13 @@ nlohmann::ordered_json run_staged_training(session::EngineOptions engine,
                                            const train::StagedTrainOptions& options, bool dry_run,
                                            const Console& console,
                                            const std::function<void()>& keep_config) {
-  train::check_run_options(options, kWhere);  // before the model is loaded
+  train::check_run_options(options, kInStagedTraining);  // before the model is loaded
   const train::Stages stages = train::stages_of(options);
   if (stages.warmup && engine.adapter == "auto") engine.adapter = "none";
   watch_interrupts();
   return with_processes(engine, !dry_run, [&](const TrainingPlace& place) {
-    DSRASQ_CHECK(!stages.warmup || place.processes->size() == 1, kInvalidArgument, kWhere,
+    DSRASQ_CHECK(!stages.warmup || place.processes->size() == 1, kInvalidArgument,
+                 kInStagedTraining,
                  "several processes train one stage at a time: train retriever, and then "
                  "train joint --adapter");
     nlohmann::ordered_json result = train_here(options, dry_run, console, place);

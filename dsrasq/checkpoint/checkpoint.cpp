@@ -14,7 +14,7 @@
 namespace dsrasq::checkpoint {
 namespace {
 
-constexpr const char* kWhere = "checkpoint";
+constexpr const char* kInCheckpoint = "checkpoint";
 
 std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text = "[";
@@ -66,8 +66,8 @@ std::unique_ptr<Checkpoint> Checkpoint::open(const std::filesystem::path& path) 
   std::error_code unreadable;  // is told by whoever opens the file
   if (std::filesystem::is_directory(path, unreadable)) {
     const auto config = path / "config.json";
-    DSRASQ_CHECK(std::filesystem::exists(config, unreadable), kBadInput, kWhere, path.string(),
-                 ": has no config.json; want a .gguf file or a Hugging Face folder");
+    DSRASQ_CHECK(std::filesystem::exists(config, unreadable), kBadInput, kInCheckpoint,
+                 path.string(), ": has no config.json; want a .gguf file or a Hugging Face folder");
     checkpoint->folder_ = std::make_unique<HuggingFaceFolder>(path);
     checkpoint->config_ = read_hugging_face_config(config, checkpoint->folder_->has_output());
   } else {
@@ -76,8 +76,8 @@ std::unique_ptr<Checkpoint> Checkpoint::open(const std::filesystem::path& path) 
   }
   for (const WantedTensor& wanted : wanted_tensors(checkpoint->config_)) checkpoint->add(wanted);
   for (const std::string& name : unwanted_tensors(checkpoint->config_)) {
-    DSRASQ_CHECK(!checkpoint->locate(name), kBadInput, kWhere, path.string(), ": has tensor ", name,
-                 ", which is not supported in ",
+    DSRASQ_CHECK(!checkpoint->locate(name), kBadInput, kInCheckpoint, path.string(),
+                 ": has tensor ", name, ", which is not supported in ",
                  architecture_name(checkpoint->config_.architecture), " models");
   }
   return checkpoint;
@@ -93,8 +93,9 @@ std::optional<Checkpoint::Stored> Checkpoint::locate(const std::string& name) co
   const auto* tensor = folder_->find(stored);
   if (tensor == nullptr) return std::nullopt;
   const auto type = ggml_type_of(tensor->dtype);
-  DSRASQ_CHECK(type, kBadInput, kWhere, path_.string(), ": tensor ", stored, " is stored as ",
-               formats::dtype_name(tensor->dtype), "; weights are read in F32, F16 and BF16");
+  DSRASQ_CHECK(type, kBadInput, kInCheckpoint, path_.string(), ": tensor ", stored,
+               " is stored as ", formats::dtype_name(tensor->dtype),
+               "; weights are read in F32, F16 and BF16");
   return Stored{*type, tensor->shape, tensor->bytes.data()};
 }
 
@@ -104,7 +105,7 @@ void Checkpoint::add(const WantedTensor& wanted) {
     const std::string name =
         is_gguf() ? wanted.name
                   : hugging_face_name(wanted.name, config_.architecture, folder_->prefix());
-    throw Error(ErrorCode::kBadInput, kWhere,
+    throw Error(ErrorCode::kBadInput, kInCheckpoint,
                 concat(path_.string(), ": tensor ", name, ' ', parts...));
   };
   const auto stored = locate(wanted.name);
@@ -137,7 +138,8 @@ const TensorRef* Checkpoint::find(std::string_view name) const {
 
 const TensorRef& Checkpoint::require(std::string_view name) const {
   const TensorRef* tensor = find(name);
-  DSRASQ_CHECK(tensor != nullptr, kBadInput, kWhere, path_.string(), ": has no tensor ", name);
+  DSRASQ_CHECK(tensor != nullptr, kBadInput, kInCheckpoint, path_.string(), ": has no tensor ",
+               name);
   return *tensor;
 }
 

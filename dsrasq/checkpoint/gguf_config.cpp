@@ -16,7 +16,7 @@ using formats::GgmlType;
 using formats::GgufFile;
 using formats::GgufTensor;
 
-constexpr const char* kWhere = "checkpoint.gguf_config";
+constexpr const char* kInGgufConfig = "checkpoint.gguf_config";
 constexpr std::array kArchitectures{Architecture::kLlama, Architecture::kQwen2,
                                     Architecture::kQwen3, Architecture::kGemma2,
                                     Architecture::kGemma3};
@@ -29,7 +29,7 @@ class Keys {
 
   template <class... Parts>
   [[noreturn]] void fail(const Parts&... parts) const {
-    throw Error(ErrorCode::kBadInput, kWhere, concat(file_.path().string(), ": ", parts...));
+    throw Error(ErrorCode::kBadInput, kInGgufConfig, concat(file_.path().string(), ": ", parts...));
   }
 
   bool has(std::string_view name) const { return file_.has(key(name)); }
@@ -75,13 +75,14 @@ class Keys {
 
 Architecture read_architecture(const GgufFile& file) {
   const auto name = file.find_string("general.architecture");
-  DSRASQ_CHECK(name, kBadInput, kWhere, file.path().string(), ": has no key general.architecture");
+  DSRASQ_CHECK(name, kBadInput, kInGgufConfig, file.path().string(),
+               ": has no key general.architecture");
   std::string supported;
   for (const Architecture architecture : kArchitectures) {
     if (*name == architecture_name(architecture)) return architecture;
     supported += concat(supported.empty() ? "" : ", ", architecture_name(architecture));
   }
-  throw Error(ErrorCode::kBadInput, kWhere,
+  throw Error(ErrorCode::kBadInput, kInGgufConfig,
               concat(file.path().string(), ": architecture ", formats::quoted_text(*name),
                      " is not supported; supported are ", supported));
 }

@@ -7,7 +7,7 @@
 namespace dsrasq::checkpoint {
 namespace {
 
-constexpr const char* kWhere = "checkpoint.gguf_parts";
+constexpr const char* kInGgufParts = "checkpoint.gguf_parts";
 constexpr uint64_t kMaxParts = 1000;
 
 std::string part_suffix(uint64_t part, uint64_t n_parts) {
@@ -22,7 +22,7 @@ std::string part_suffix(uint64_t part, uint64_t n_parts) {
 GgufParts::GgufParts(const std::filesystem::path& path) {
   files_.push_back(std::make_unique<formats::GgufFile>(path));
   const auto check = [&](bool ok, const auto&... parts) {
-    DSRASQ_CHECK(ok, kBadInput, kWhere, path.string(), ": ", parts...);
+    DSRASQ_CHECK(ok, kBadInput, kInGgufParts, path.string(), ": ", parts...);
   };
   const uint64_t n_parts = first().find_uint("split.count").value_or(1);
   if (n_parts <= 1) return;

@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kWhere = "checkpoint.hf_config";
+constexpr const char* kInHfConfig = "checkpoint.hf_config";
 constexpr uint64_t kMaxConfigBytes = 1 << 20;
 
 struct Family {
@@ -34,7 +34,7 @@ class Fields {
 
   template <class... Parts>
   [[noreturn]] void fail(const Parts&... parts) const {
-    throw Error(ErrorCode::kBadInput, kWhere, concat(file_, ": ", parts...));
+    throw Error(ErrorCode::kBadInput, kInHfConfig, concat(file_, ": ", parts...));
   }
 
   const json* find(const char* key) const {
@@ -289,7 +289,7 @@ ModelConfig read_hugging_face_config(const std::filesystem::path& path, bool has
   const std::string text = read_file(path, kMaxConfigBytes);
   const json root = json::parse(text, nullptr, false);
   const std::string file = path.string();
-  DSRASQ_CHECK(root.is_object(), kBadInput, kWhere, file, ": is no JSON object");
+  DSRASQ_CHECK(root.is_object(), kBadInput, kInHfConfig, file, ": is no JSON object");
   const Fields outer(root, file);
   const auto inner = outer.find_object("text_config");  // of a model that also reads images
   ModelConfig config = read_config(inner ? *inner : outer, outer, file, has_output);

@@ -12,14 +12,14 @@ namespace {
 
 using formats::quoted_text;
 
-constexpr const char* kWhere = "checkpoint.hf_folder";
+constexpr const char* kInHfFolder = "checkpoint.hf_folder";
 constexpr uint64_t kMaxIndexBytes = 16 << 20;
 constexpr size_t kMaxFiles = 1000;
 
 /// The files that the index names, each once.
 std::set<std::string> indexed_files(const std::filesystem::path& index) {
   const auto check = [&](bool ok, const auto&... parts) {
-    DSRASQ_CHECK(ok, kBadInput, kWhere, index.string(), ": ", parts...);
+    DSRASQ_CHECK(ok, kBadInput, kInHfFolder, index.string(), ": ", parts...);
   };
   const auto root = nlohmann::json::parse(read_file(index, kMaxIndexBytes), nullptr, false);
   check(root.is_object() && root.contains("weight_map") && root["weight_map"].is_object(),
@@ -47,7 +47,8 @@ HuggingFaceFolder::HuggingFaceFolder(const std::filesystem::path& folder) {
   if (std::filesystem::exists(index, unreadable)) {
     for (const std::string& name : indexed_files(index)) open_file(folder / name);
   } else {
-    DSRASQ_CHECK(std::filesystem::exists(single, unreadable), kBadInput, kWhere, folder.string(),
+    DSRASQ_CHECK(std::filesystem::exists(single, unreadable), kBadInput, kInHfFolder,
+                 folder.string(),
                  ": has neither model.safetensors nor model.safetensors.index.json");
     open_file(single);
   }
@@ -59,8 +60,9 @@ HuggingFaceFolder::HuggingFaceFolder(const std::filesystem::path& folder) {
 void HuggingFaceFolder::open_file(const std::filesystem::path& path) {
   files_.push_back(std::make_unique<formats::SafetensorsFile>(path));
   for (const formats::NamedTensor& tensor : files_.back()->tensors()) {
-    DSRASQ_CHECK(tensors_.emplace(tensor.name, &tensor).second, kBadInput, kWhere, path.string(),
-                 ": tensor ", quoted_text(tensor.name), " is also in another file of the folder");
+    DSRASQ_CHECK(tensors_.emplace(tensor.name, &tensor).second, kBadInput, kInHfFolder,
+                 path.string(), ": tensor ", quoted_text(tensor.name),
+                 " is also in another file of the folder");
   }
 }
 

@@ -11,7 +11,7 @@
 namespace dsrasq::checkpoint {
 namespace {
 
-constexpr const char* kWhere = "checkpoint.hf_writer";
+constexpr const char* kInHfWriter = "checkpoint.hf_writer";
 
 const char* torch_name(formats::Dtype dtype) {
   switch (dtype) {
@@ -20,7 +20,7 @@ const char* torch_name(formats::Dtype dtype) {
     case formats::Dtype::kBF16: return "bfloat16";
     default: break;
   }
-  throw Error(ErrorCode::kInvalidArgument, kWhere,
+  throw Error(ErrorCode::kInvalidArgument, kInHfWriter,
               concat("weights of type ", formats::dtype_name(dtype)));
 }
 
@@ -53,7 +53,7 @@ void check_plain_llama(const ModelConfig& config) {
                    !config.has_qkv_bias && !config.has_post_norms &&
                    config.activation == Activation::kSilu &&
                    config.rope_scaling.kind == RopeScaling::Kind::kNone,
-               kInvalidArgument, kWhere, "only a plain Llama can be written");
+               kInvalidArgument, kInHfWriter, "only a plain Llama can be written");
 }
 
 }  // namespace
@@ -67,7 +67,7 @@ void write_hugging_face_folder(const std::filesystem::path& folder, const ModelC
     const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const auto& tensor) {
       return tensor.name == wanted.name && tensor.shape == wanted.shape;
     });
-    DSRASQ_CHECK(found != tensors.end(), kInvalidArgument, kWhere, "no tensor ", wanted.name,
+    DSRASQ_CHECK(found != tensors.end(), kInvalidArgument, kInHfWriter, "no tensor ", wanted.name,
                  " of the configuration's shape");
     renamed.push_back(*found);
     renamed.back().name = hugging_face_name(wanted.name, config.architecture, "model.");

@@ -15,18 +15,18 @@
 namespace dsrasq {
 namespace {
 
-constexpr const char* kWhere = "core.file";
+constexpr const char* kInFile = "core.file";
 
 std::string reason() { return std::strerror(errno); }
 
 // Opens for reading, and refuses folders, which open() accepts.
 int open_input(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  DSRASQ_CHECK(fd >= 0, kBadInput, kWhere, "cannot read ", path.string(), ": ", reason());
+  DSRASQ_CHECK(fd >= 0, kBadInput, kInFile, "cannot read ", path.string(), ": ", reason());
   struct stat status {};
   if (::fstat(fd, &status) != 0 || S_ISDIR(status.st_mode)) {
     ::close(fd);
-    throw Error(ErrorCode::kBadInput, kWhere, "cannot read " + path.string() + ": is a folder");
+    throw Error(ErrorCode::kBadInput, kInFile, "cannot read " + path.string() + ": is a folder");
   }
   return fd;
 }
@@ -41,7 +41,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   void* map = size_ == 0 ? nullptr : ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
   const std::string why = reason();
   ::close(fd);
-  DSRASQ_CHECK(map != MAP_FAILED, kBadInput, kWhere, "cannot map ", path.string(), ": ", why);
+  DSRASQ_CHECK(map != MAP_FAILED, kBadInput, kInFile, "cannot map ", path.string(), ": ", why);
   data_ = static_cast<const std::byte*>(map);
 }
 
@@ -78,7 +78,7 @@ std::string read_file(const std::filesystem::path& path, uint64_t max_bytes) {
   }
   const std::string why = n < 0 ? reason() : concat("holds more than ", max_bytes, " bytes");
   if (!from_stdin) ::close(fd);
-  DSRASQ_CHECK(n == 0, kBadInput, kWhere, "cannot read ", path.string(), ": ", why);
+  DSRASQ_CHECK(n == 0, kBadInput, kInFile, "cannot read ", path.string(), ": ", why);
   return text;
 }
 
@@ -87,7 +87,7 @@ AtomicFileWriter::AtomicFileWriter(std::filesystem::path path) : path_(std::move
   std::error_code error;
   const auto there = std::filesystem::status(path_, error);
   DSRASQ_CHECK(!std::filesystem::exists(there) || std::filesystem::is_regular_file(there), kOutput,
-               kWhere, "cannot write ", path_.string(), ": it is there and is no regular file");
+               kInFile, "cannot write ", path_.string(), ": it is there and is no regular file");
   temporary_ = path_.string() + ".tmp-" + std::to_string(::getpid());
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) fail("cannot create");
@@ -105,7 +105,7 @@ void AtomicFileWriter::fail(const char* what) {
     ::close(std::exchange(fd_, -1));
     ::unlink(temporary_.c_str());
   }
-  throw Error(ErrorCode::kOutput, kWhere, message);
+  throw Error(ErrorCode::kOutput, kInFile, message);
 }
 
 void AtomicFileWriter::write(std::span<const std::byte> bytes) {

@@ -9,7 +9,7 @@
 namespace dsrasq::data {
 namespace {
 
-constexpr const char* kWhere = "data.babi_stories";
+constexpr const char* kInBabiStories = "data.babi_stories";
 
 // Takes a whole number from the front of `text`.
 bool take_number(std::string_view& text, int64_t& number) {
@@ -37,8 +37,8 @@ class BabiStories : public SampleSource {
  private:
   template <class... Parts>
   void check(bool holds, const Parts&... parts) const {
-    DSRASQ_CHECK(holds, kBadInput, kWhere, reader_.name(), " line ", reader_.line_number(), ": ",
-                 parts...);
+    DSRASQ_CHECK(holds, kBadInput, kInBabiStories, reader_.name(), " line ", reader_.line_number(),
+                 ": ", parts...);
   }
 
   // What stands behind the line's number, which goes on counting or begins a story.

@@ -16,7 +16,7 @@
 namespace dsrasq::data {
 namespace {
 
-constexpr const char* kWhere = "data.byte_stream";
+constexpr const char* kInByteStream = "data.byte_stream";
 constexpr size_t kBufferBytes = 1 << 16;
 constexpr uint64_t kMaxDecoderBytes = 1ull << 28;  // xz -9 asks for 65 MiB
 constexpr std::string_view kXzMagic(
@@ -47,7 +47,7 @@ struct ByteStream::State {
 
   template <class... Parts>
   [[noreturn]] void fail(const Parts&... parts) const {
-    throw Error(ErrorCode::kBadInput, kWhere, concat(name, parts...));
+    throw Error(ErrorCode::kBadInput, kInByteStream, concat(name, parts...));
   }
 
   void open(const std::filesystem::path& path) {
@@ -83,7 +83,8 @@ struct ByteStream::State {
     if (head.starts_with(kZstdMagic)) fail(" is compressed with zstd, which is not supported");
     is_xz = head.starts_with(kXzMagic);
     if (is_xz && lzma_stream_decoder(&xz, kMaxDecoderBytes, LZMA_CONCATENATED) != LZMA_OK) {
-      throw Error(ErrorCode::kResourceExhausted, kWhere, concat("no memory to decompress ", name));
+      throw Error(ErrorCode::kResourceExhausted, kInByteStream,
+                  concat("no memory to decompress ", name));
     }
     struct stat status {};
     const bool has_size = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);

@@ -8,7 +8,7 @@
 namespace dsrasq::data {
 namespace {
 
-constexpr const char* kWhere = "data.documents";
+constexpr const char* kInDocuments = "data.documents";
 
 // Keeps the two fields that matter and builds nothing of the rest, so that a hostile record takes
 // no more memory than its own length.
@@ -77,16 +77,17 @@ std::optional<Document> DocumentReader::next() {
   std::string line;
   do {
     if (!reader_.next_line(line)) {
-      DSRASQ_CHECK(n_read_ > 0, kBadInput, kWhere, reader_.name(), " holds no record");
+      DSRASQ_CHECK(n_read_ > 0, kBadInput, kInDocuments, reader_.name(), " holds no record");
       return std::nullopt;
     }
   } while (line.find_first_not_of(" \t\r") == std::string::npos);
   const auto where = [&] { return concat(reader_.name(), " line ", reader_.line_number()); };
   RecordHandler record;
-  DSRASQ_CHECK(nlohmann::json::sax_parse(line, &record), kBadInput, kWhere, where(),
+  DSRASQ_CHECK(nlohmann::json::sax_parse(line, &record), kBadInput, kInDocuments, where(),
                " is not JSON (at byte ", record.error_position, " of the line)");
-  DSRASQ_CHECK(record.is_object, kBadInput, kWhere, where(), " is not a JSON object");
-  DSRASQ_CHECK(record.text.has_value(), kBadInput, kWhere, where(), " has no string \"text\"");
+  DSRASQ_CHECK(record.is_object, kBadInput, kInDocuments, where(), " is not a JSON object");
+  DSRASQ_CHECK(record.text.has_value(), kBadInput, kInDocuments, where(),
+               " has no string \"text\"");
   ++n_read_;
   return Document{
       record.title ? std::move(*record.title) : concat(reader_.name(), ':', reader_.line_number()),

@@ -5,7 +5,7 @@
 namespace dsrasq::data {
 namespace {
 
-constexpr const char* kWhere = "data.json_records";
+constexpr const char* kInJsonRecords = "data.json_records";
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
@@ -40,16 +40,16 @@ bool JsonRecordReader::find_record() {
     const bool is_comma = c == ',' && is_array_ && !is_closed_ && !is_separated;
     const bool opens = c == '[' && n_records_ == 0 && !is_array_;
     const bool closes = c == ']' && is_array_ && !is_closed_ && (!is_separated || n_records_ == 0);
-    DSRASQ_CHECK(is_space(c) || is_comma || opens || closes, kBadInput, kWhere, reader_.name(),
-                 " is no list of JSON objects: ", shown(c), " on line ", line_);
+    DSRASQ_CHECK(is_space(c) || is_comma || opens || closes, kBadInput, kInJsonRecords,
+                 reader_.name(), " is no list of JSON objects: ", shown(c), " on line ", line_);
     is_separated = is_separated || is_comma;
     is_array_ = is_array_ || opens;
     is_closed_ = is_closed_ || closes;
     take();
   }
-  DSRASQ_CHECK(!is_array_ || is_closed_, kBadInput, kWhere, reader_.name(),
+  DSRASQ_CHECK(!is_array_ || is_closed_, kBadInput, kInJsonRecords, reader_.name(),
                " is cut off: its array has no end");
-  DSRASQ_CHECK(n_records_ > 0, kBadInput, kWhere, reader_.name(), " holds no record");
+  DSRASQ_CHECK(n_records_ > 0, kBadInput, kInJsonRecords, reader_.name(), " holds no record");
   return false;
 }
 
@@ -57,9 +57,9 @@ void JsonRecordReader::copy_record(JsonRecord& record) {
   int64_t depth = 0;
   bool in_string = false, is_escaped = false;
   do {
-    DSRASQ_CHECK(has_byte(), kBadInput, kWhere, record.place,
+    DSRASQ_CHECK(has_byte(), kBadInput, kInJsonRecords, record.place,
                  " is cut off: its braces or quotes do not close");
-    DSRASQ_CHECK(record.text.size() < max_record_bytes_, kBadInput, kWhere, record.place,
+    DSRASQ_CHECK(record.text.size() < max_record_bytes_, kBadInput, kInJsonRecords, record.place,
                  " is longer than ", max_record_bytes_, " bytes");
     const char c = take();
     record.text += c;

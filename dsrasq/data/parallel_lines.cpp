@@ -6,7 +6,7 @@
 namespace dsrasq::data {
 namespace {
 
-constexpr const char* kWhere = "data.parallel_lines";
+constexpr const char* kInParallelLines = "data.parallel_lines";
 
 // "en" of "test.en" and "test.en.xz".
 std::string language_of(std::filesystem::path path) {
@@ -18,14 +18,14 @@ std::string language_of(std::filesystem::path path) {
 class ParallelLines : public SampleSource {
  public:
   ParallelLines(const std::vector<std::filesystem::path>& paths, const ReadOptions& options) {
-    DSRASQ_CHECK(paths.size() > 1, kInvalidArgument, kWhere, paths.front().string(),
+    DSRASQ_CHECK(paths.size() > 1, kInvalidArgument, kInParallelLines, paths.front().string(),
                  " alone is no translation: want the source's file, then its translations");
     for (const auto& path : paths) readers_.emplace_back(path, options);
     from_ = language_of(paths[0]);
     to_ = language_of(paths[1]);
     for (size_t i = 2; i < paths.size(); ++i)
-      DSRASQ_CHECK(language_of(paths[i]) == to_, kInvalidArgument, kWhere, paths[1].string(),
-                   " and ", paths[i].string(),
+      DSRASQ_CHECK(language_of(paths[i]) == to_, kInvalidArgument, kInParallelLines,
+                   paths[1].string(), " and ", paths[i].string(),
                    " are not in one language: all files but the first are references");
   }
 
@@ -38,8 +38,8 @@ class ParallelLines : public SampleSource {
                       .from_language = from_,
                       .to_language = to_};
     for (size_t i = 1; i < readers_.size(); ++i) {
-      DSRASQ_CHECK(readers_[i].next_line(line) == has_source, kBadInput, kWhere, readers_[0].name(),
-                   " and ", readers_[i].name(),
+      DSRASQ_CHECK(readers_[i].next_line(line) == has_source, kBadInput, kInParallelLines,
+                   readers_[0].name(), " and ", readers_[i].name(),
                    " are not line by line: ", readers_[has_source ? i : 0].name(), " ends after ",
                    n_lines_, " lines");
       sample.references.push_back(line);

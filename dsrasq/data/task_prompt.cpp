@@ -12,7 +12,7 @@ namespace {
 
 using View = std::string_view;
 
-constexpr const char* kWhere = "data.task_prompt";
+constexpr const char* kInTaskPrompt = "data.task_prompt";
 
 std::string language_name(const std::string& code) {
   constexpr std::array<std::pair<View, View>, 14> kNames{{{"cs", "Czech"},
@@ -31,7 +31,7 @@ std::string language_name(const std::string& code) {
                                                           {"tr", "Turkish"}}};
   for (const auto& [known, name] : kNames)
     if (known == code) return std::string(name);
-  throw Error(ErrorCode::kInvalidArgument, kWhere,
+  throw Error(ErrorCode::kInvalidArgument, kInTaskPrompt,
               concat("no language is known by \"", code,
                      "\": name the files by their languages, as test.en test.de"));
 }

@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr const char* kWhere = "data.task_reader";
+constexpr const char* kInTaskReader = "data.task_reader";
 constexpr uint64_t kMaxRecordBytes = 128ull << 20;  // a record takes some times that in memory
 
 struct FormatInfo {
@@ -91,9 +91,10 @@ std::vector<fs::path> files_in(const fs::path& folder) {
     const fs::path name = without_ending(entry.path(), {".xz"});
     if (name.extension() == ".json" || name.extension() == ".jsonl") files.push_back(entry.path());
   }
-  DSRASQ_CHECK(!error, kBadInput, kWhere, folder.string(), " cannot be read: ", error.message());
+  DSRASQ_CHECK(!error, kBadInput, kInTaskReader, folder.string(),
+               " cannot be read: ", error.message());
   std::sort(files.begin(), files.end());
-  DSRASQ_CHECK(!files.empty(), kBadInput, kWhere, folder.string(),
+  DSRASQ_CHECK(!files.empty(), kBadInput, kInTaskReader, folder.string(),
                " holds no .json or .jsonl file");
   return files;
 }
@@ -157,7 +158,7 @@ std::string task_format_names() {
 TaskFormat parse_task_format(std::string_view name) {
   for (const FormatInfo& info : kFormats)
     if (info.name == name) return info.format;
-  throw Error(ErrorCode::kInvalidArgument, kWhere,
+  throw Error(ErrorCode::kInvalidArgument, kInTaskReader,
               concat("format is \"", name, "\", want auto, ", task_format_names()));
 }
 
@@ -188,7 +189,7 @@ TaskFormat detect_task_format(const fs::path& path) {
   TextReader text(path);
   const std::string_view block = text.next_block();
   const size_t first = block.find_first_not_of(" \t\r\n");
-  DSRASQ_CHECK(first != std::string_view::npos, kBadInput, kWhere, path.string(),
+  DSRASQ_CHECK(first != std::string_view::npos, kBadInput, kInTaskReader, path.string(),
                " begins with nothing but white space");
   if (block[first] == '{' || block[first] == '[') {
     ReadOptions options;
@@ -196,11 +197,11 @@ TaskFormat detect_task_format(const fs::path& path) {
     const auto record = JsonRecordReader(path, options).next();
     const Json value = record ? text::parse_json(record->text, record->place) : Json();
     if (const auto format = format_of(value)) return *format;
-    throw Error(ErrorCode::kBadInput, kWhere,
+    throw Error(ErrorCode::kBadInput, kInTaskReader,
                 concat(path.string(), " is in no known format: its first record has ",
                        key_list(value), "; --format names one of ", task_format_names()));
   }
-  DSRASQ_CHECK(block.substr(first).starts_with("1 "), kBadInput, kWhere, path.string(),
+  DSRASQ_CHECK(block.substr(first).starts_with("1 "), kBadInput, kInTaskReader, path.string(),
                " is in no known format: it is neither JSON nor bAbI's numbered lines (--format: ",
                task_format_names(), ")");
   return TaskFormat::kBabi;
@@ -209,7 +210,7 @@ TaskFormat detect_task_format(const fs::path& path) {
 TaskReader::TaskReader(const std::vector<std::string>& paths, const std::string& format,
                        const ReadOptions& options)
     : options_(options) {
-  DSRASQ_CHECK(!paths.empty(), kInvalidArgument, kWhere, "no data file was named");
+  DSRASQ_CHECK(!paths.empty(), kInvalidArgument, kInTaskReader, "no data file was named");
   options_.max_record_bytes = std::min(options_.max_record_bytes, kMaxRecordBytes);
   std::vector<fs::path> all;
   for (const std::string& path : paths) {
@@ -247,7 +248,7 @@ void TaskReader::complete(TaskSample& sample) {
   // Meetings have no ids: their queries are told apart by the file.
   if (file.format == TaskFormat::kQmsum) sample.id = concat(stem_of(file.paths[0]), '/', sample.id);
   const auto check = [&](bool holds, const char* what) {
-    DSRASQ_CHECK(holds, kBadInput, kWhere, name, ": sample ", sample.id, ' ', what);
+    DSRASQ_CHECK(holds, kBadInput, kInTaskReader, name, ": sample ", sample.id, ' ', what);
   };
   check(std::any_of(sample.documents.begin(), sample.documents.end(),
                     [](const TaskDocument& document) { return !is_blank(document.text); }),
@@ -266,8 +267,8 @@ std::optional<TaskSample> TaskReader::next() {
         ++n_samples_;
         return sample;
       }
-      DSRASQ_CHECK(n_samples_ > 0, kBadInput, kWhere, files_[n_opened_ - 1].paths[0].string(),
-                   " holds no question");
+      DSRASQ_CHECK(n_samples_ > 0, kBadInput, kInTaskReader,
+                   files_[n_opened_ - 1].paths[0].string(), " holds no question");
       source_.reset();
     }
     if (n_opened_ == files_.size()) return std::nullopt;

@@ -8,7 +8,7 @@
 namespace dsrasq::data {
 namespace {
 
-constexpr const char* kWhere = "data.text_reader";
+constexpr const char* kInTextReader = "data.text_reader";
 constexpr size_t kHeadBytes = 1 << 16;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
@@ -30,7 +30,7 @@ size_t sequence_length(std::string_view text) {
 // `is_cut`: the file goes on, so a sequence cut off at the end is no fault.
 void check_is_text(std::string_view head, bool is_cut, const std::string& name) {
   const size_t nul = head.find('\0');
-  DSRASQ_CHECK(nul == std::string_view::npos, kBadInput, kWhere, name,
+  DSRASQ_CHECK(nul == std::string_view::npos, kBadInput, kInTextReader, name,
                " is not a text file: NUL byte at offset ", nul);
   size_t n_invalid = 0, first_invalid = 0;
   for (size_t at = 0; at < head.size();) {
@@ -39,7 +39,7 @@ void check_is_text(std::string_view head, bool is_cut, const std::string& name) 
     if (n == 0 && n_invalid++ == 0) first_invalid = at;
     at += std::max<size_t>(n, 1);
   }
-  DSRASQ_CHECK(n_invalid * 10 <= head.size(), kBadInput, kWhere, name,
+  DSRASQ_CHECK(n_invalid * 10 <= head.size(), kBadInput, kInTextReader, name,
                " is not a text file: ", n_invalid, " of its first ", head.size(),
                " bytes are not UTF-8, the first at offset ", first_invalid);
 }
@@ -48,7 +48,7 @@ void check_is_text(std::string_view head, bool is_cut, const std::string& name) 
 
 TextReader::TextReader(const std::filesystem::path& path, const ReadOptions& options)
     : stream_(path, options.max_bytes), options_(options), buffer_(kHeadBytes) {
-  DSRASQ_CHECK(refill(), kBadInput, kWhere, name(), " is empty");
+  DSRASQ_CHECK(refill(), kBadInput, kInTextReader, name(), " is empty");
   const std::string_view head(buffer_.data(), end_);
   check_is_text(head, end_ == buffer_.size(), name());
   if (head.starts_with(kByteOrderMark)) begin_ = kByteOrderMark.size();
@@ -69,8 +69,8 @@ bool TextReader::next_line(std::string& line) {
     const auto to = buffer_.begin() + static_cast<ptrdiff_t>(end_);
     const auto newline = std::find(from, to, '\n');
     line.append(from, newline);
-    DSRASQ_CHECK(line.size() <= options_.max_record_bytes, kBadInput, kWhere, name(), " line ",
-                 line_number_, " is longer than ", options_.max_record_bytes, " bytes");
+    DSRASQ_CHECK(line.size() <= options_.max_record_bytes, kBadInput, kInTextReader, name(),
+                 " line ", line_number_, " is longer than ", options_.max_record_bytes, " bytes");
     begin_ = static_cast<size_t>(newline - buffer_.begin());
     if (newline != to) {
       ++begin_;

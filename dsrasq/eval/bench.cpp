@@ -19,23 +19,24 @@ namespace dsrasq::eval {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr const char* kWhere = "eval.bench";
+constexpr const char* kInBench = "eval.bench";
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 void check(const BenchOptions& options) {
-  DSRASQ_CHECK(!options.lengths.empty(), kInvalidArgument, kWhere, "lengths is empty");
+  DSRASQ_CHECK(!options.lengths.empty(), kInvalidArgument, kInBench, "lengths is empty");
   for (const int64_t length : options.lengths)
-    DSRASQ_CHECK(length > 0, kInvalidArgument, kWhere, "lengths has ", length, ", want 1 or more");
-  DSRASQ_CHECK(options.segments >= 0, kInvalidArgument, kWhere, "segments is ", options.segments,
+    DSRASQ_CHECK(length > 0, kInvalidArgument, kInBench, "lengths has ", length,
+                 ", want 1 or more");
+  DSRASQ_CHECK(options.segments >= 0, kInvalidArgument, kInBench, "segments is ", options.segments,
                ", want 0 or more");
-  DSRASQ_CHECK(options.repeats > 0, kInvalidArgument, kWhere, "repeats is ", options.repeats,
+  DSRASQ_CHECK(options.repeats > 0, kInvalidArgument, kInBench, "repeats is ", options.repeats,
                ", want 1 or more");
-  DSRASQ_CHECK(options.decode_tokens > 0, kInvalidArgument, kWhere, "decode-tokens is ",
+  DSRASQ_CHECK(options.decode_tokens > 0, kInvalidArgument, kInBench, "decode-tokens is ",
                options.decode_tokens, ", want 1 or more");
-  DSRASQ_CHECK(options.warmup_tokens >= 0, kInvalidArgument, kWhere, "warmup-tokens is ",
+  DSRASQ_CHECK(options.warmup_tokens >= 0, kInvalidArgument, kInBench, "warmup-tokens is ",
                options.warmup_tokens, ", want 0 or more");
 }
 

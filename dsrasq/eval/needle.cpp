@@ -11,7 +11,7 @@
 namespace dsrasq::eval {
 namespace {
 
-constexpr const char* kWhere = "eval.needle";
+constexpr const char* kInNeedle = "eval.needle";
 
 // RULER's template for one key with one value.
 constexpr std::string_view kHead =
@@ -102,7 +102,7 @@ NeedlePrompt make_needle(const text::Tokenizer& tokenizer, const std::vector<std
                            [](const std::string& text) {
                              return !std::all_of(text.begin(), text.end(), is_space);
                            }),
-               kBadInput, kWhere, "there is no text to hide the needle in");
+               kBadInput, kInNeedle, "there is no text to hide the needle in");
   std::seed_seq words{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32),
                       static_cast<uint32_t>(length), static_cast<uint32_t>(sample)};
   std::mt19937_64 random(words);
@@ -126,7 +126,7 @@ NeedlePrompt make_needle(const text::Tokenizer& tokenizer, const std::vector<std
                              inside = encode(concat(' ', needle_text));
   const std::vector<int32_t>& needle = prompt.depth == 0 ? at_start : inside;
   const auto n_haystack = length - static_cast<int64_t>(head.size() + needle.size() + tail.size());
-  DSRASQ_CHECK(n_haystack > 0, kInvalidArgument, kWhere, "length is ", length,
+  DSRASQ_CHECK(n_haystack > 0, kInvalidArgument, kInNeedle, "length is ", length,
                " tokens, of which the question and the needle alone take ", length - n_haystack);
 
   const std::vector<int32_t> hay = haystack(tokenizer, texts, n_haystack, sample, random);

@@ -13,10 +13,10 @@ namespace dsrasq::eval {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr const char* kWhere = "eval.needle";
+constexpr const char* kInNeedleRun = "eval.needle";
 
 std::vector<std::string> read_texts(const std::vector<std::string>& files) {
-  DSRASQ_CHECK(!files.empty(), kInvalidArgument, kWhere, "no text file was named");
+  DSRASQ_CHECK(!files.empty(), kInvalidArgument, kInNeedleRun, "no text file was named");
   std::vector<std::string> texts;
   for (const std::string& file : files)
     for (data::Document& document : data::read_documents(file))
@@ -34,7 +34,8 @@ Json run_sample(const session::Engine& engine, const NamedPolicy& named, const N
   options.max_tokens = max_tokens;
   const session::GenerateResult answer = session.generate(options);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  DSRASQ_CHECK(answer.finish_reason != "interrupted", kInterrupted, kWhere, "stopped by the user");
+  DSRASQ_CHECK(answer.finish_reason != "interrupted", kInterrupted, kInNeedleRun,
+               "stopped by the user");
   return {{"length", prompt.ids.size()},
           {"policy", named.label},
           {"depth", prompt.depth},
@@ -102,9 +103,9 @@ Json result(Json samples) {
 
 Json run_needle(const session::Engine& engine, const policy::PolicyOptions& base,
                 const NeedleOptions& options, const Progress& progress) {
-  DSRASQ_CHECK(options.samples > 0, kInvalidArgument, kWhere, "samples is ", options.samples,
+  DSRASQ_CHECK(options.samples > 0, kInvalidArgument, kInNeedleRun, "samples is ", options.samples,
                ", want 1 or more");
-  DSRASQ_CHECK(options.max_tokens > 0, kInvalidArgument, kWhere, "max-tokens is ",
+  DSRASQ_CHECK(options.max_tokens > 0, kInvalidArgument, kInNeedleRun, "max-tokens is ",
                options.max_tokens, ", want 1 or more");
   const std::vector<NamedPolicy> policies = parse_policies(base.name, base);
   const Shard shard = parse_shard(options.shard);
@@ -133,7 +134,7 @@ Json merge_needle(const std::vector<std::string>& files) {
   try {
     return result(merged_samples(files, {"sample", "length", "policy"}));
   } catch (const nlohmann::json::exception& e) {
-    throw Error(ErrorCode::kBadInput, kWhere,
+    throw Error(ErrorCode::kBadInput, kInNeedleRun,
                 concat("a sample of ", files.front(), " or a later file: ", e.what()));
   }
 }

@@ -8,7 +8,7 @@ namespace dsrasq::eval {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr const char* kWhere = "eval.perplexity";
+constexpr const char* kInPerplexityRun = "eval.perplexity";
 
 // The fields of a score and their names in files.
 template <class Score, class Visit>
@@ -37,7 +37,8 @@ StretchScore from_json(const Json& json) {
   try {
     visit_score(score, [&](auto& field, const char* name) { json.at(name).get_to(field); });
   } catch (const nlohmann::json::exception& e) {
-    throw Error(ErrorCode::kBadInput, kWhere, concat("sample ", json.dump(), ": ", e.what()));
+    throw Error(ErrorCode::kBadInput, kInPerplexityRun,
+                concat("sample ", json.dump(), ": ", e.what()));
   }
   return score;
 }
@@ -107,9 +108,9 @@ Json merge_perplexity(const std::vector<std::string>& files) {
   std::vector<StretchScore> scores;
   for (const Json& sample : samples) {
     scores.push_back(from_json(sample));
-    DSRASQ_CHECK(stretch_length(scores.back()) == stretch_length(scores.front()), kBadInput, kWhere,
-                 "the results have stretches of ", stretch_length(scores.front()), " and of ",
-                 stretch_length(scores.back()), " tokens");
+    DSRASQ_CHECK(stretch_length(scores.back()) == stretch_length(scores.front()), kBadInput,
+                 kInPerplexityRun, "the results have stretches of ", stretch_length(scores.front()),
+                 " and of ", stretch_length(scores.back()), " tokens");
   }
   return result(scores, scores.empty() ? 0 : stretch_length(scores.front()));
 }

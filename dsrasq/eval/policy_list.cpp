@@ -9,7 +9,7 @@
 namespace dsrasq::eval {
 namespace {
 
-constexpr const char* kWhere = "eval.policy_list";
+constexpr const char* kInPolicyList = "eval.policy_list";
 
 std::vector<std::string_view> split(std::string_view text, char at) {
   std::vector<std::string_view> parts;
@@ -35,7 +35,7 @@ bool parse(std::string_view text, T& value) {
 // One "key=value" of a policy.
 void set_option(policy::PolicyOptions& options, std::string_view setting, std::string_view label) {
   const size_t equals = setting.find('=');
-  DSRASQ_CHECK(equals != std::string_view::npos, kInvalidArgument, kWhere, "policy '", label,
+  DSRASQ_CHECK(equals != std::string_view::npos, kInvalidArgument, kInPolicyList, "policy '", label,
                "': '", setting, "' is not KEY=VALUE");
   const std::string_view key = setting.substr(0, equals), text = setting.substr(equals + 1);
   bool known = false;
@@ -43,11 +43,12 @@ void set_option(policy::PolicyOptions& options, std::string_view setting, std::s
     if (key != name || key == "policy") return;
     known = true;
     DSRASQ_CHECK(
-        parse(text, field), kInvalidArgument, kWhere, "policy '", label, "': ", key, " is '", text,
-        "', want ",
+        parse(text, field), kInvalidArgument, kInPolicyList, "policy '", label, "': ", key, " is '",
+        text, "', want ",
         std::is_arithmetic_v<std::remove_reference_t<decltype(field)>> ? "a number" : "a word");
   });
-  DSRASQ_CHECK(known, kInvalidArgument, kWhere, "policy '", label, "' has no option '", key, "'");
+  DSRASQ_CHECK(known, kInvalidArgument, kInPolicyList, "policy '", label, "' has no option '", key,
+               "'");
 }
 
 }  // namespace
@@ -61,7 +62,7 @@ std::vector<NamedPolicy> parse_policies(std::string_view list, const policy::Pol
     for (size_t i = 1; i < parts.size(); ++i) set_option(named.options, parts[i], label);
     policy::check_options(named.options);
     for (const NamedPolicy& other : policies)
-      DSRASQ_CHECK(other.label != label, kInvalidArgument, kWhere, "policy '", label,
+      DSRASQ_CHECK(other.label != label, kInvalidArgument, kInPolicyList, "policy '", label,
                    "' is in the list twice");
     policies.push_back(std::move(named));
   }
@@ -74,8 +75,8 @@ Shard parse_shard(std::string_view text) {
   const size_t slash = text.find('/');
   const bool reads = slash != std::string_view::npos && parse(text.substr(0, slash), shard.index) &&
                      parse(text.substr(slash + 1), shard.count);
-  DSRASQ_CHECK(reads && shard.index >= 0 && shard.index < shard.count, kInvalidArgument, kWhere,
-               "shard is '", text, "', want I/N with I from 0 to N-1");
+  DSRASQ_CHECK(reads && shard.index >= 0 && shard.index < shard.count, kInvalidArgument,
+               kInPolicyList, "shard is '", text, "', want I/N with I from 0 to N-1");
   return shard;
 }
 

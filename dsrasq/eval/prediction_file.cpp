@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kWhere = "eval.prediction_file";
+constexpr const char* kInPredictionFile = "eval.prediction_file";
 
 }  // namespace
 
@@ -25,7 +25,7 @@ PredictionFile::PredictionFile(const std::filesystem::path& path, std::vector<st
   if (name_.empty()) return;
   struct stat status {};
   const bool is_there = ::stat(name_.c_str(), &status) == 0;
-  DSRASQ_CHECK(!is_there || S_ISREG(status.st_mode), kOutput, kWhere, name_,
+  DSRASQ_CHECK(!is_there || S_ISREG(status.st_mode), kOutput, kInPredictionFile, name_,
                " is no regular file: answers cannot be kept there");
   const std::string text = is_there && status.st_size > 0 ? read_file(path) : "";
   read_lines(text);
@@ -41,7 +41,8 @@ PredictionFile::~PredictionFile() {
 }
 
 void PredictionFile::fail(const char* what) const {
-  throw Error(ErrorCode::kOutput, kWhere, concat(name_, ' ', what, ": ", std::strerror(errno)));
+  throw Error(ErrorCode::kOutput, kInPredictionFile,
+              concat(name_, ' ', what, ": ", std::strerror(errno)));
 }
 
 void PredictionFile::read_lines(const std::string& text) {
@@ -51,7 +52,7 @@ void PredictionFile::read_lines(const std::string& text) {
     const std::string line = text.substr(begin, end - begin);
     const int64_t number = static_cast<int64_t>(lines_.size()) + 1;
     const auto check = [&](bool holds) {
-      DSRASQ_CHECK(holds, kBadInput, kWhere, name_, " line ", number,
+      DSRASQ_CHECK(holds, kBadInput, kInPredictionFile, name_, " line ", number,
                    " is no prediction of this program: name another file, or a new one");
     };
     if (end == std::string::npos) {  // half a line, of ours and not of any file

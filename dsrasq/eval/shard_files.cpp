@@ -13,21 +13,21 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kWhere = "eval.shard_files";
+constexpr const char* kInShardFiles = "eval.shard_files";
 constexpr std::array kOfOneShard{"shard", "merge"};
 constexpr std::array kWithoutEffect{"json", "quiet", "threads", "device", "predictions"};
 
 Json read_result(const std::string& file) {
   Json result = Json::parse(read_file(file), nullptr, false);
   DSRASQ_CHECK(result.is_object() && result.contains("samples") && result["samples"].is_array(),
-               kBadInput, kWhere, file, ": not a result with samples");
+               kBadInput, kInShardFiles, file, ": not a result with samples");
   return result;
 }
 
 // What a result says of its options; null when it says nothing.
 Json read_config(const std::string& file) {
   Json config = read_result(file).value("config", Json());
-  DSRASQ_CHECK(config.is_object() || config.is_null(), kBadInput, kWhere, file,
+  DSRASQ_CHECK(config.is_object() || config.is_null(), kBadInput, kInShardFiles, file,
                ": its config is no JSON object");
   if (config.is_object())
     for (const char* name : kOfOneShard) config.erase(name);
@@ -48,14 +48,14 @@ Json merged_samples(const std::vector<std::string>& files, const std::vector<std
     for (const Json& sample : result["samples"]) {
       DSRASQ_CHECK(
           sample.is_object() && sample.contains("sample") && sample["sample"].is_number_integer(),
-          kBadInput, kWhere, file, ": a sample has no number");
+          kBadInput, kInShardFiles, file, ": a sample has no number");
       Json values = Json::array();
       for (const std::string& key : keys) {
-        DSRASQ_CHECK(sample.contains(key), kBadInput, kWhere, file, ": sample ", sample["sample"],
-                     " has no \"", key, "\"");
+        DSRASQ_CHECK(sample.contains(key), kBadInput, kInShardFiles, file, ": sample ",
+                     sample["sample"], " has no \"", key, "\"");
         values.push_back(sample[key]);
       }
-      DSRASQ_CHECK(seen.insert(values.dump()).second, kBadInput, kWhere, file, ": sample ",
+      DSRASQ_CHECK(seen.insert(values.dump()).second, kBadInput, kInShardFiles, file, ": sample ",
                    values.dump(), " is there twice");
       samples.push_back(sample);
     }
@@ -71,14 +71,14 @@ Json merged_config(const std::vector<std::string>& files) {
   for (const std::string& file : files) {
     const Json config = read_config(file);
     if (&file == &files.front()) first = config;
-    DSRASQ_CHECK(config.type() == first.type(), kBadInput, kWhere, files.front(), " and ", file,
-                 " cannot be merged: only one of them has a config");
+    DSRASQ_CHECK(config.type() == first.type(), kBadInput, kInShardFiles, files.front(), " and ",
+                 file, " cannot be merged: only one of them has a config");
     Json names = first;
     if (config.is_object()) names.update(config);
     for (const auto& [name, value] : names.items()) {
       const bool matters =
           std::find(kWithoutEffect.begin(), kWithoutEffect.end(), name) == kWithoutEffect.end();
-      DSRASQ_CHECK(!matters || shown(first, name) == shown(config, name), kBadInput, kWhere,
+      DSRASQ_CHECK(!matters || shown(first, name) == shown(config, name), kBadInput, kInShardFiles,
                    files.front(), " and ", file, " cannot be merged: their config has ", name, " ",
                    shown(first, name), " and ", shown(config, name));
     }

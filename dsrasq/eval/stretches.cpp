@@ -9,7 +9,7 @@
 namespace dsrasq::eval {
 namespace {
 
-constexpr const char* kWhere = "eval.stretches";
+constexpr const char* kInStretches = "eval.stretches";
 
 bool has_middle(int64_t n_tokens, int64_t length) { return n_tokens / 3 * 2 > length; }
 
@@ -18,7 +18,7 @@ std::vector<int64_t> share_out(const std::vector<int64_t>& text_tokens, int64_t 
                                int64_t n_samples) {
   int64_t n_fitting = 0;
   for (const int64_t tokens : text_tokens) n_fitting += tokens / length;
-  DSRASQ_CHECK(n_fitting >= n_samples, kInvalidArgument, kWhere, "the texts hold ", n_fitting,
+  DSRASQ_CHECK(n_fitting >= n_samples, kInvalidArgument, kInStretches, "the texts hold ", n_fitting,
                " stretches of ", length, " tokens that do not overlap, want ", n_samples);
   std::vector<int64_t> counts(text_tokens.size());
   for (int64_t left = n_samples; left > 0;) {
@@ -35,8 +35,9 @@ std::vector<int64_t> share_out(const std::vector<int64_t>& text_tokens, int64_t 
 
 std::vector<std::pair<size_t, int64_t>> place_stretches(const std::vector<int64_t>& text_tokens,
                                                         int64_t length, int64_t n_samples) {
-  DSRASQ_CHECK(length > 1, kInvalidArgument, kWhere, "length is ", length, ", want 2 or more");
-  DSRASQ_CHECK(n_samples > 0, kInvalidArgument, kWhere, "samples is ", n_samples,
+  DSRASQ_CHECK(length > 1, kInvalidArgument, kInStretches, "length is ", length,
+               ", want 2 or more");
+  DSRASQ_CHECK(n_samples > 0, kInvalidArgument, kInStretches, "samples is ", n_samples,
                ", want 1 or more");
   std::vector<std::pair<size_t, int64_t>> places;
   for (size_t i = 0; i < text_tokens.size(); ++i)
@@ -58,7 +59,7 @@ std::vector<std::pair<size_t, int64_t>> place_stretches(const std::vector<int64_
 std::vector<Stretch> read_stretches(const std::vector<std::string>& files,
                                     const text::Tokenizer& tokenizer, int64_t length,
                                     int64_t n_samples) {
-  DSRASQ_CHECK(!files.empty(), kInvalidArgument, kWhere, "no text file was named");
+  DSRASQ_CHECK(!files.empty(), kInvalidArgument, kInStretches, "no text file was named");
   const std::vector<int32_t> start = tokenizer.encode("", {.add_bos = tokenizer.adds_bos()});
   const int64_t n_text = length - static_cast<int64_t>(start.size());
   std::vector<std::string> names;

@@ -14,7 +14,7 @@ namespace dsrasq::eval {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr const char* kWhere = "eval.task_answer";
+constexpr const char* kInTaskAnswer = "eval.task_answer";
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -62,7 +62,7 @@ bool says_yes(const session::Session& session) {
   std::set<int32_t> yes = first_tokens(tokenizer, "yes"), no = first_tokens(tokenizer, "no");
   for (auto id = yes.begin(); id != yes.end();)  // as of a space that is a token by itself
     id = no.erase(*id) > 0 ? yes.erase(id) : std::next(id);
-  DSRASQ_CHECK(!yes.empty() && !no.empty(), kInvalidArgument, kWhere,
+  DSRASQ_CHECK(!yes.empty() && !no.empty(), kInvalidArgument, kInTaskAnswer,
                "the model's tokenizer cannot tell yes from no by their first tokens");
   const at::Tensor logits = session.next_logits();
   const std::span<const float> values(logits.const_data_ptr<float>(),
@@ -84,7 +84,7 @@ TaskAnswer TaskAnswerer::write_answer(session::Session& session, const TaskRules
   int64_t n_tokens = 0;
   do {
     const session::GenerateResult result = session.generate(options);
-    DSRASQ_CHECK(result.finish_reason != "interrupted", kInterrupted, kWhere,
+    DSRASQ_CHECK(result.finish_reason != "interrupted", kInterrupted, kInTaskAnswer,
                  "stopped by the user");
     answer.text = cleaned_answer(rules, result.text);
     n_tokens = result.n_tokens;

@@ -24,7 +24,7 @@ using data::TaskSample;
 using Json = nlohmann::ordered_json;
 using Sums = std::span<const double>;
 
-constexpr const char* kWhere = "eval.task_figures";
+constexpr const char* kInTaskFigures = "eval.task_figures";
 constexpr size_t kBleuStatistics = 2 + 2 * metrics::kBleuOrders;
 
 double mean_value(Sums sums, double n_samples) { return n_samples > 0 ? sums[0] / n_samples : 0; }
@@ -182,19 +182,19 @@ Json to_json(const std::vector<Score>& scores) {
 }
 
 std::vector<Score> scores_from_json(const Json& json) {
-  DSRASQ_CHECK(json.is_object(), kBadInput, kWhere, "scores are no JSON object");
+  DSRASQ_CHECK(json.is_object(), kBadInput, kInTaskFigures, "scores are no JSON object");
   std::vector<Score> scores;
   for (const auto& [name, value] : json.items()) {
     const Figure* figure = find_figure(name);
-    DSRASQ_CHECK(figure != nullptr, kBadInput, kWhere, "there is no score \"", name, '"');
+    DSRASQ_CHECK(figure != nullptr, kBadInput, kInTaskFigures, "there is no score \"", name, '"');
     Score score{name, {}};
     const Json numbers = value.is_array() ? value : Json::array({value});
     for (const Json& number : numbers)
       if (number.is_number()) score.statistics.push_back(number.get<double>());
     DSRASQ_CHECK(score.statistics.size() == figure->n_statistics &&
                      score.statistics.size() == numbers.size(),
-                 kBadInput, kWhere, "score \"", name, "\" is not made of ", figure->n_statistics,
-                 " numbers");
+                 kBadInput, kInTaskFigures, "score \"", name, "\" is not made of ",
+                 figure->n_statistics, " numbers");
     scores.push_back(std::move(score));
   }
   return scores;

@@ -12,7 +12,7 @@ namespace {
 
 using View = std::string_view;
 
-constexpr const char* kWhere = "eval.task_prompt";
+constexpr const char* kInTaskPrompt = "eval.task_prompt";
 constexpr View kMark = "@@MESSAGE@@";  // stands for the message in a rendered chat template
 
 std::string special_text(const text::Tokenizer& tokenizer, std::optional<int32_t> id) {
@@ -37,7 +37,7 @@ PromptEncoder::PromptEncoder(const text::Tokenizer& tokenizer, const PromptOptio
   const std::string rendered = chat.render(input);
   const size_t at = rendered.find(kMark);
   DSRASQ_CHECK(at != std::string::npos && rendered.find(kMark, at + 1) == std::string::npos,
-               kBadInput, kWhere, "the model's chat template does not show a message once");
+               kBadInput, kInTaskPrompt, "the model's chat template does not show a message once");
   head_ = tokenizer.encode(rendered.substr(0, at), {.parse_special = true});
   tail_ = tokenizer.encode(rendered.substr(at + kMark.size()), {.parse_special = true});
   stops_ = chat.stop_strings();
@@ -47,7 +47,7 @@ PromptTokens PromptEncoder::encode(const data::PromptText& prompt) const {
   std::vector<text::TokenSpan> spans = tokenizer_.encode_with_offsets(prompt.text);
   const auto around = static_cast<int64_t>(head_.size() + tail_.size());
   const int64_t most = options_.max_context > 0 ? options_.max_context - around : INT64_MAX;
-  DSRASQ_CHECK(most >= 2, kInvalidArgument, kWhere, "max-context is ", options_.max_context,
+  DSRASQ_CHECK(most >= 2, kInvalidArgument, kInTaskPrompt, "max-context is ", options_.max_context,
                " tokens, of which the chat template alone takes ", around);
   if (static_cast<int64_t>(spans.size()) > most) {
     const int64_t first = most - most / 2;

@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kWhere = "eval.task_rows";
+constexpr const char* kInTaskRows = "eval.task_rows";
 
 // What one policy did on one task.
 struct Cell {
@@ -56,7 +56,7 @@ std::vector<const std::vector<double>*> statistics_of(const Cell& cell, const Fi
   for (const auto& scores : cell.scores) {
     const auto score = std::find_if(scores.begin(), scores.end(),
                                     [&](const Score& s) { return s.figure == figure.name; });
-    DSRASQ_CHECK(score != scores.end(), kBadInput, kWhere, "a sample of task ", cell.task,
+    DSRASQ_CHECK(score != scores.end(), kBadInput, kInTaskRows, "a sample of task ", cell.task,
                  " has no score \"", figure.name, '"');
     all.push_back(&score->statistics);
   }
@@ -158,7 +158,7 @@ Json task_rows(const Json& lines) {
   try {
     cells = cells_of(lines);
   } catch (const nlohmann::json::exception& e) {
-    throw Error(ErrorCode::kBadInput, kWhere,
+    throw Error(ErrorCode::kBadInput, kInTaskRows,
                 concat("a line of the result is damaged: ", e.what()));
   }
   Json rows = Json::array(), all = Json::array();

@@ -13,7 +13,7 @@ namespace {
 using data::TaskFormat;
 using View = std::string_view;
 
-constexpr const char* kWhere = "eval.task_rules";
+constexpr const char* kInTaskRules = "eval.task_rules";
 
 struct KindInfo {
   const char* command;
@@ -47,7 +47,7 @@ TaskRules task_rules(TaskKind kind, const data::TaskSample& sample) {
   const KindInfo& info = info_of(kind);
   DSRASQ_CHECK(
       std::find(info.formats.begin(), info.formats.end(), sample.format) != info.formats.end(),
-      kInvalidArgument, kWhere, info.command, " does not do ",
+      kInvalidArgument, kInTaskRules, info.command, " does not do ",
       data::task_format_name(sample.format), " data (", sample.task, ')');
   const data::TaskPrompt prompt = data::task_prompt(sample.format);
   switch (sample.format) {

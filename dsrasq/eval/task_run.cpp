@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kWhere = "eval.task_run";
+constexpr const char* kInTaskRun = "eval.task_run";
 
 Json make_line(TaskKind kind, const data::TaskSample& sample, const std::string& policy,
                const TaskAnswer& answer, const std::string& fingerprint) {
@@ -54,7 +54,7 @@ std::string first_score(const Json& line) {
 
 void check_policies(const std::vector<NamedPolicy>& policies) {
   for (const NamedPolicy& named : policies)
-    DSRASQ_CHECK(named.options.retention != "question", kInvalidArgument, kWhere, "policy '",
+    DSRASQ_CHECK(named.options.retention != "question", kInvalidArgument, kInTaskRun, "policy '",
                  named.label, "': retention question needs the question before the texts, and ",
                  "these tasks ask it behind them");
 }
@@ -76,9 +76,9 @@ Json result(Json lines) {
 
 TaskSet::TaskSet(TaskKind kind, const TaskOptions& options)
     : kind_(kind), data_(options.data), format_(options.format), most_(options.samples) {
-  DSRASQ_CHECK(most_ >= 0, kInvalidArgument, kWhere, "samples is ", most_, ", want 0 or more");
-  DSRASQ_CHECK(std::find(data_.begin(), data_.end(), "-") == data_.end(), kInvalidArgument, kWhere,
-               "want files: standard input cannot be read twice");
+  DSRASQ_CHECK(most_ >= 0, kInvalidArgument, kInTaskRun, "samples is ", most_, ", want 0 or more");
+  DSRASQ_CHECK(std::find(data_.begin(), data_.end(), "-") == data_.end(), kInvalidArgument,
+               kInTaskRun, "want files: standard input cannot be read twice");
   if (kind == TaskKind::kTranslation && format_ == "auto") format_ = "parallel";
   int64_t n_judged = 0;
   for_each([&](int64_t, const data::TaskSample& sample) {
@@ -86,7 +86,7 @@ TaskSet::TaskSet(TaskKind kind, const TaskOptions& options)
     n_judged += sample.format == data::TaskFormat::kMultiRc;
     ++n_samples_;
   });
-  DSRASQ_CHECK(n_judged == 0 || n_judged == n_samples_, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(n_judged == 0 || n_judged == n_samples_, kInvalidArgument, kInTaskRun,
                "MultiRC has figures of its own (f1a): want its files in a run by themselves");
 }
 
@@ -105,7 +105,7 @@ Json run_tasks(const session::Engine& engine, const policy::PolicyOptions& base,
                const TaskOptions& options, const Progress& progress) {
   const std::vector<NamedPolicy> policies = parse_policies(base.name, base);
   check_policies(policies);
-  DSRASQ_CHECK(options.max_tokens >= 0 && options.max_context >= 0, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(options.max_tokens >= 0 && options.max_context >= 0, kInvalidArgument, kInTaskRun,
                "max-tokens is ", options.max_tokens, " and max-context ", options.max_context,
                ", want 0 or more");
   const Shard shard = parse_shard(options.shard);
@@ -124,7 +124,7 @@ Json run_tasks(const session::Engine& engine, const policy::PolicyOptions& base,
       Json line;
       if (kept.fields != nullptr) {
         line = *kept.fields;
-        DSRASQ_CHECK(line.value("run", Json()) == fingerprint, kBadInput, kWhere, file.name(),
+        DSRASQ_CHECK(line.value("run", Json()) == fingerprint, kBadInput, kInTaskRun, file.name(),
                      " line ", kept.number, " was made with another model, other options or other ",
                      "data: give these options, or name another --predictions file");
       } else {

@@ -10,7 +10,7 @@
 namespace dsrasq::formats {
 namespace {
 
-constexpr const char* kWhere = "formats.chunk_file";
+constexpr const char* kInChunkFile = "formats.chunk_file";
 constexpr std::string_view kMagic = "DSRCHUNK";
 constexpr uint32_t kMaxNameBytes = 1024;
 constexpr uint64_t kVerifyBytes = 16 << 20;
@@ -52,11 +52,11 @@ void ChunkFileWriter::add(std::string_view name, std::span<const std::byte> byte
 }
 
 void ChunkFileWriter::begin(std::string_view name, uint64_t length) {
-  DSRASQ_CHECK(left_ == 0, kInternal, kWhere, "section ", quoted_text(name), " begins while ",
+  DSRASQ_CHECK(left_ == 0, kInternal, kInChunkFile, "section ", quoted_text(name), " begins while ",
                left_, " bytes of the one before are missing");
   DSRASQ_CHECK(
       !name.empty() && name.size() <= kMaxNameBytes && names_.insert(std::string(name)).second,
-      kInternal, kWhere, "a section cannot be named ", quoted_text(name));
+      kInternal, kInChunkFile, "a section cannot be named ", quoted_text(name));
   put(bytes_of(static_cast<uint32_t>(name.size())));
   put(bytes_of(name));
   put(bytes_of(length));
@@ -65,7 +65,7 @@ void ChunkFileWriter::begin(std::string_view name, uint64_t length) {
 }
 
 void ChunkFileWriter::append(std::span<const std::byte> bytes) {
-  DSRASQ_CHECK(bytes.size() <= left_, kInternal, kWhere, bytes.size(),
+  DSRASQ_CHECK(bytes.size() <= left_, kInternal, kInChunkFile, bytes.size(),
                " bytes appended to a section that wants ", left_, " more");
   if (bytes.empty()) return;
   put(bytes);
@@ -74,7 +74,8 @@ void ChunkFileWriter::append(std::span<const std::byte> bytes) {
 }
 
 void ChunkFileWriter::commit() {
-  DSRASQ_CHECK(left_ == 0, kInternal, kWhere, left_, " bytes of the last section are missing");
+  DSRASQ_CHECK(left_ == 0, kInternal, kInChunkFile, left_,
+               " bytes of the last section are missing");
   put(bytes_of(uint32_t{0}));
   put(bytes_of(static_cast<uint64_t>(names_.size())));
   put_crc();
@@ -84,7 +85,7 @@ void ChunkFileWriter::commit() {
 ChunkFile::ChunkFile(const std::filesystem::path& path, std::string_view kind,
                      uint32_t newest_version)
     : file_(path) {
-  ByteReader reader(file_.bytes(), path.string(), kWhere);
+  ByteReader reader(file_.bytes(), path.string(), kInChunkFile);
   read_head(reader, kind, newest_version);
   while (read_section(reader)) {
   }
@@ -160,14 +161,15 @@ std::optional<std::span<const std::byte>> ChunkFile::find(std::string_view name)
 
 std::span<const std::byte> ChunkFile::require(std::string_view name) const {
   const auto section = find(name);
-  DSRASQ_CHECK(section, kBadInput, kWhere, path().string(), ": has no section ", quoted_text(name));
+  DSRASQ_CHECK(section, kBadInput, kInChunkFile, path().string(), ": has no section ",
+               quoted_text(name));
   return *section;
 }
 
 void ChunkFile::copy_to(std::string_view name, std::span<std::byte> bytes) const {
   const std::span<const std::byte> section = require(name);
-  DSRASQ_CHECK(section.size() == bytes.size(), kBadInput, kWhere, path().string(), ": section ",
-               name, " has ", section.size(), " bytes, want ", bytes.size());
+  DSRASQ_CHECK(section.size() == bytes.size(), kBadInput, kInChunkFile, path().string(),
+               ": section ", name, " has ", section.size(), " bytes, want ", bytes.size());
   if (!bytes.empty()) std::memcpy(bytes.data(), section.data(), bytes.size());
 }
 

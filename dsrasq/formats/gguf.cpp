@@ -10,7 +10,7 @@
 namespace dsrasq::formats {
 namespace {
 
-constexpr const char* kWhere = "formats.gguf";
+constexpr const char* kInGguf = "formats.gguf";
 constexpr uint64_t kDefaultAlignment = 32, kMaxAlignment = 1 << 20;
 constexpr uint64_t kMaxKeyBytes = 65535;
 constexpr uint32_t kMaxDims = 4;
@@ -74,7 +74,7 @@ void visit_integer(uint32_t type, std::span<const std::byte> data, uint64_t inde
 }  // namespace
 
 GgufFile::GgufFile(const std::filesystem::path& path) : file_(path) {
-  ByteReader reader(file_.bytes(), path.string(), kWhere);
+  ByteReader reader(file_.bytes(), path.string(), kInGguf);
   read_header(reader);
   read_values(reader);
   read_tensors(reader);
@@ -193,7 +193,7 @@ void GgufFile::read_tensors(ByteReader& reader) {
 
 void GgufFile::place_tensors(uint64_t header_end, const std::vector<uint64_t>& offsets) {
   const uint64_t alignment = find_uint("general.alignment").value_or(kDefaultAlignment);
-  DSRASQ_CHECK(std::has_single_bit(alignment) && alignment <= kMaxAlignment, kBadInput, kWhere,
+  DSRASQ_CHECK(std::has_single_bit(alignment) && alignment <= kMaxAlignment, kBadInput, kInGguf,
                path().string(), ": general.alignment is ", alignment,
                ", want a power of two of at most ", kMaxAlignment);
   const uint64_t size = file_.bytes().size();
@@ -201,7 +201,7 @@ void GgufFile::place_tensors(uint64_t header_end, const std::vector<uint64_t>& o
   for (size_t i = 0; i < tensors_.size(); ++i) {
     GgufTensor& tensor = tensors_[i];
     const auto check = [&](bool ok, const auto&... parts) {
-      DSRASQ_CHECK(ok, kBadInput, kWhere, path().string(), ": tensor ", quoted_text(tensor.name),
+      DSRASQ_CHECK(ok, kBadInput, kInGguf, path().string(), ": tensor ", quoted_text(tensor.name),
                    parts...);
     };
     check(offsets[i] % alignment == 0, " lies at offset ", offsets[i],
@@ -242,7 +242,7 @@ const GgufFile::Value* GgufFile::find(std::string_view key, bool is_array) const
 }
 
 void GgufFile::fail_type(const Value& value, const char* wanted) const {
-  throw Error(ErrorCode::kBadInput, kWhere,
+  throw Error(ErrorCode::kBadInput, kInGguf,
               concat(path().string(), ": key ", quoted_text(value.key), " is ",
                      value.is_array ? "an array of " : "a ", kValueTypes[value.type].name,
                      ", want ", wanted));
@@ -256,7 +256,7 @@ std::optional<uint64_t> GgufFile::find_uint(std::string_view key) const {
   visit_integer(value->type, value->data, 0, [&](auto x) {
     if (x >= 0) result = static_cast<uint64_t>(x);
   });
-  DSRASQ_CHECK(result, kBadInput, kWhere, path().string(), ": key ", quoted_text(key),
+  DSRASQ_CHECK(result, kBadInput, kInGguf, path().string(), ": key ", quoted_text(key),
                " is negative");
   return result;
 }
@@ -296,7 +296,7 @@ std::vector<std::string_view> GgufFile::strings(std::string_view key) const {
   if (value == nullptr) return items;
   if (value->type != kString) fail_type(*value, "an array of strings");
   items.reserve(value->count);
-  ByteReader reader(value->data, path().string(), kWhere);
+  ByteReader reader(value->data, path().string(), kInGguf);
   for (uint64_t i = 0; i < value->count; ++i) {
     items.push_back(reader.take_text(reader.read<uint64_t>("a string's length"), "a string"));
   }
@@ -320,7 +320,7 @@ std::vector<int32_t> GgufFile::ints(std::string_view key) const {
   items.reserve(value->count);
   for (uint64_t i = 0; i < value->count; ++i) {
     visit_integer(value->type, value->data, i, [&](auto x) {
-      DSRASQ_CHECK(std::in_range<int32_t>(x), kBadInput, kWhere, path().string(), ": key ",
+      DSRASQ_CHECK(std::in_range<int32_t>(x), kBadInput, kInGguf, path().string(), ": key ",
                    quoted_text(key), " item ", i, " is ", +x, ", which does not fit 32 bits");
       items.push_back(static_cast<int32_t>(x));
     });

@@ -11,7 +11,7 @@
 namespace dsrasq::formats {
 namespace {
 
-constexpr const char* kWhere = "formats.safetensors";
+constexpr const char* kInSafetensors = "formats.safetensors";
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 constexpr size_t kMaxDims = 8;
 constexpr const char* kMetadataKey = "__metadata__";
@@ -126,7 +126,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
   template <class... Parts>
   [[noreturn]] void fail(const Parts&... parts) const {
-    throw Error(ErrorCode::kBadInput, kWhere, concat(file_, ": ", parts...));
+    throw Error(ErrorCode::kBadInput, kInSafetensors, concat(file_, ": ", parts...));
   }
   [[noreturn]] void fail_place(const char* what) const {
     fail("header has ", what, " where none may be, at ", quoted_text(name_), ' ',
@@ -176,7 +176,7 @@ const char* dtype_name(Dtype dtype) { return row_of(dtype).name; }
 int64_t dtype_bytes(Dtype dtype) { return row_of(dtype).bytes; }
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path) {
-  ByteReader reader(file_.bytes(), path.string(), kWhere);
+  ByteReader reader(file_.bytes(), path.string(), kInSafetensors);
   const auto header_bytes = reader.read<uint64_t>("the header's length");
   if (header_bytes > kMaxHeaderBytes) {
     reader.fail(concat("is not a safetensors file, or has a header of ", header_bytes,
@@ -206,14 +206,15 @@ void SafetensorsFile::check_coverage(std::span<const std::byte> data) {
   });
   const std::byte* end = data.data();
   for (const NamedTensor& tensor : tensors_) {
-    DSRASQ_CHECK(tensor.bytes.empty() || tensor.bytes.data() == end, kBadInput, kWhere,
+    DSRASQ_CHECK(tensor.bytes.empty() || tensor.bytes.data() == end, kBadInput, kInSafetensors,
                  path().string(), ": tensor ", quoted_text(tensor.name),
                  " does not start where the one before it ends, at byte ", end - data.data(),
                  " of the data");
     end += tensor.bytes.size();
   }
-  DSRASQ_CHECK(end == data.data() + data.size(), kBadInput, kWhere, path().string(), ": has ",
-               data.size(), " bytes of data, but its tensors only take ", end - data.data());
+  DSRASQ_CHECK(end == data.data() + data.size(), kBadInput, kInSafetensors, path().string(),
+               ": has ", data.size(), " bytes of data, but its tensors only take ",
+               end - data.data());
 }
 
 const NamedTensor* SafetensorsFile::find(std::string_view name) const {
@@ -225,7 +226,7 @@ const NamedTensor* SafetensorsFile::find(std::string_view name) const {
 
 const NamedTensor& SafetensorsFile::require(std::string_view name) const {
   const NamedTensor* tensor = find(name);
-  DSRASQ_CHECK(tensor != nullptr, kBadInput, kWhere, path().string(), ": has no tensor ",
+  DSRASQ_CHECK(tensor != nullptr, kBadInput, kInSafetensors, path().string(), ": has no tensor ",
                quoted_text(name));
   return *tensor;
 }
@@ -246,10 +247,10 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
     const std::string name = "tensor " + quoted_text(tensor->name);
     DSRASQ_CHECK(
         !tensor->name.empty() && tensor->name != kMetadataKey && !header.contains(tensor->name),
-        kInvalidArgument, kWhere, name, " cannot be stored under that name");
+        kInvalidArgument, kInSafetensors, name, " cannot be stored under that name");
     DSRASQ_CHECK(tensor_bytes(tensor->dtype, tensor->shape) == tensor->bytes.size() &&
                      tensor->shape.size() <= kMaxDims,
-                 kInvalidArgument, kWhere, name, " of ", dtype_name(tensor->dtype), ' ',
+                 kInvalidArgument, kInSafetensors, name, " of ", dtype_name(tensor->dtype), ' ',
                  shape_text(tensor->shape), " has ", tensor->bytes.size(), " bytes");
     header[tensor->name] = {{"dtype", dtype_name(tensor->dtype)},
                             {"shape", tensor->shape},

@@ -12,21 +12,22 @@
 namespace dsrasq::model {
 namespace {
 
-constexpr const char* kWhere = "model.sampler";
+constexpr const char* kInSampler = "model.sampler";
 constexpr std::string_view kStateName = "dsrasq-sampler-1";
 constexpr int64_t kMaxHistory = 1 << 20;
 
 void check_config(const SamplingConfig& c) {
-  DSRASQ_CHECK(std::isfinite(c.temperature) && c.temperature >= 0, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(std::isfinite(c.temperature) && c.temperature >= 0, kInvalidArgument, kInSampler,
                "temperature is ", c.temperature, ", want 0 or more");
-  DSRASQ_CHECK(c.top_k >= 0, kInvalidArgument, kWhere, "top_k is ", c.top_k, ", want 0 or more");
-  DSRASQ_CHECK(c.top_p > 0 && c.top_p <= 1, kInvalidArgument, kWhere, "top_p is ", c.top_p,
+  DSRASQ_CHECK(c.top_k >= 0, kInvalidArgument, kInSampler, "top_k is ", c.top_k,
+               ", want 0 or more");
+  DSRASQ_CHECK(c.top_p > 0 && c.top_p <= 1, kInvalidArgument, kInSampler, "top_p is ", c.top_p,
                ", want more than 0 and at most 1");
-  DSRASQ_CHECK(c.min_p >= 0 && c.min_p <= 1, kInvalidArgument, kWhere, "min_p is ", c.min_p,
+  DSRASQ_CHECK(c.min_p >= 0 && c.min_p <= 1, kInvalidArgument, kInSampler, "min_p is ", c.min_p,
                ", want 0 to 1");
-  DSRASQ_CHECK(std::isfinite(c.repeat_penalty) && c.repeat_penalty > 0, kInvalidArgument, kWhere,
-               "repeat_penalty is ", c.repeat_penalty, ", want more than 0");
-  DSRASQ_CHECK(c.repeat_last_n >= 0 && c.repeat_last_n <= kMaxHistory, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(std::isfinite(c.repeat_penalty) && c.repeat_penalty > 0, kInvalidArgument,
+               kInSampler, "repeat_penalty is ", c.repeat_penalty, ", want more than 0");
+  DSRASQ_CHECK(c.repeat_last_n >= 0 && c.repeat_last_n <= kMaxHistory, kInvalidArgument, kInSampler,
                "repeat_last_n is ", c.repeat_last_n, ", want 0 to ", kMaxHistory);
 }
 
@@ -61,7 +62,7 @@ T take_number(std::string_view& state, int base) {
   const std::string_view word = take_word(state);
   T value{};
   const auto [end, code] = std::from_chars(word.data(), word.data() + word.size(), value, base);
-  DSRASQ_CHECK(code == std::errc() && end == word.data() + word.size(), kBadInput, kWhere,
+  DSRASQ_CHECK(code == std::errc() && end == word.data() + word.size(), kBadInput, kInSampler,
                "saved state holds '", word, "' where a number was expected");
   return value;
 }
@@ -90,11 +91,11 @@ double Sampler::next_uniform() {
 
 // Checked logits after the penalty; `probability` holds the logit here.
 std::vector<Candidate> Sampler::scores(std::span<const float> logits) const {
-  DSRASQ_CHECK(!logits.empty(), kInternal, kWhere, "there are no logits to sample from");
+  DSRASQ_CHECK(!logits.empty(), kInternal, kInSampler, "there are no logits to sample from");
   std::vector<Candidate> all(logits.size());
   for (size_t i = 0; i < logits.size(); ++i) {
     DSRASQ_CHECK(!std::isnan(logits[i]) && logits[i] < std::numeric_limits<float>::infinity(),
-                 kInternal, kWhere, "the logit of token ", i, " is ", logits[i]);
+                 kInternal, kInSampler, "the logit of token ", i, " is ", logits[i]);
     all[i] = {static_cast<int32_t>(i), logits[i]};
   }
   if (config_.repeat_penalty == 1.0) return all;
@@ -102,7 +103,7 @@ std::vector<Candidate> Sampler::scores(std::span<const float> logits) const {
   std::sort(seen.begin(), seen.end());
   seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
   for (const int32_t token : seen) {
-    DSRASQ_CHECK(static_cast<size_t>(token) < all.size(), kInternal, kWhere, "token ", token,
+    DSRASQ_CHECK(static_cast<size_t>(token) < all.size(), kInternal, kInSampler, "token ", token,
                  " was observed, but there are ", all.size(), " logits");
     double& logit = all[static_cast<size_t>(token)].probability;
     logit = logit > 0 ? logit / config_.repeat_penalty : logit * config_.repeat_penalty;
@@ -113,7 +114,7 @@ std::vector<Candidate> Sampler::scores(std::span<const float> logits) const {
 std::vector<Candidate> Sampler::distribution(std::span<const float> logits) const {
   std::vector<Candidate> heap = scores(logits);
   const Candidate best = *std::max_element(heap.begin(), heap.end(), worse);
-  DSRASQ_CHECK(std::isfinite(best.probability), kInternal, kWhere, "all of the ", heap.size(),
+  DSRASQ_CHECK(std::isfinite(best.probability), kInternal, kInSampler, "all of the ", heap.size(),
                " logits are minus infinity");
   if (config_.temperature == 0) return {{best.token, 1.0}};
   for (Candidate& c : heap) {
@@ -160,7 +161,7 @@ int32_t Sampler::sample(std::span<const float> logits) {
 }
 
 void Sampler::observe(int32_t token) {
-  DSRASQ_CHECK(token >= 0, kInternal, kWhere, "token ", token, " was observed");
+  DSRASQ_CHECK(token >= 0, kInternal, kInSampler, "token ", token, " was observed");
   history_.push_back(token);
   while (history_.size() > static_cast<size_t>(config_.repeat_last_n)) history_.pop_front();
 }
@@ -178,22 +179,22 @@ std::string Sampler::save_state() const {
 }
 
 void Sampler::load_state(std::string_view state, int64_t vocab_size) {
-  DSRASQ_CHECK(take_word(state) == kStateName, kBadInput, kWhere,
+  DSRASQ_CHECK(take_word(state) == kStateName, kBadInput, kInSampler,
                "saved state does not begin with ", kStateName);
   std::array<uint64_t, 4> generator;
   for (uint64_t& word : generator) word = take_number<uint64_t>(state, 16);
-  DSRASQ_CHECK(generator != (std::array<uint64_t, 4>{}), kBadInput, kWhere,
+  DSRASQ_CHECK(generator != (std::array<uint64_t, 4>{}), kBadInput, kInSampler,
                "saved state holds a generator of zeros");
   const auto n_tokens = take_number<int64_t>(state, 10);
-  DSRASQ_CHECK(n_tokens >= 0 && n_tokens <= kMaxHistory, kBadInput, kWhere, "saved state claims ",
-               n_tokens, " tokens of history");
+  DSRASQ_CHECK(n_tokens >= 0 && n_tokens <= kMaxHistory, kBadInput, kInSampler,
+               "saved state claims ", n_tokens, " tokens of history");
   std::deque<int32_t> history;
   for (int64_t i = 0; i < n_tokens; ++i) {
     history.push_back(take_number<int32_t>(state, 10));
-    DSRASQ_CHECK(history.back() >= 0 && history.back() < vocab_size, kBadInput, kWhere,
+    DSRASQ_CHECK(history.back() >= 0 && history.back() < vocab_size, kBadInput, kInSampler,
                  "saved state holds token ", history.back(), " of a vocabulary of ", vocab_size);
   }
-  DSRASQ_CHECK(state.empty(), kBadInput, kWhere, "saved state goes on after its ", n_tokens,
+  DSRASQ_CHECK(state.empty(), kBadInput, kInSampler, "saved state goes on after its ", n_tokens,
                " tokens of history");
   while (history.size() > static_cast<size_t>(config_.repeat_last_n)) history.pop_front();
   generator_ = generator;

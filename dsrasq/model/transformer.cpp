@@ -17,7 +17,7 @@ namespace {
 using checkpoint::Checkpoint;
 using checkpoint::ModelConfig;
 
-constexpr const char* kWhere = "model.transformer";
+constexpr const char* kInTransformer = "model.transformer";
 constexpr int64_t kLogitElements = 1 << 26, kLogitElementsCpu = 1 << 22;
 
 at::Tensor linear(const ops::Linear& base, const LowRankAddition& addition, const at::Tensor& x) {
@@ -59,7 +59,7 @@ class Loader {
       weights.push_back(&checkpoint_.require(name + ".weight"));
       if (const auto* bias = checkpoint_.find(name + ".bias")) biases.push_back(bias);
     }
-    DSRASQ_CHECK(biases.empty() || biases.size() == weights.size(), kBadInput, kWhere,
+    DSRASQ_CHECK(biases.empty() || biases.size() == weights.size(), kBadInput, kInTransformer,
                  checkpoint_.path().string(), ": only some of ", names.front(),
                  " and its neighbours have a bias");
     return {weights, biases, options_.device, options_.dtype, packed_};
@@ -142,7 +142,7 @@ Transformer Transformer::adapted(const retriever::LoraByLayer& lora) const {
   const int64_t n_kv = config_.n_kv_heads * config_.head_dim;
   const bool packed = options_.packed && options_.device.is_cpu();
   for (const auto& [index, part] : lora) {
-    DSRASQ_CHECK(index >= 0 && index < config_.n_layers, kBadInput, kWhere,
+    DSRASQ_CHECK(index >= 0 && index < config_.n_layers, kBadInput, kInTransformer,
                  "the adapter has low-rank additions for layer ", index, ", the model has ",
                  config_.n_layers, " layers");
     const auto target = [&, index = index](const char* name, int64_t n_in) {
@@ -162,7 +162,7 @@ Transformer Transformer::adapted(const retriever::LoraByLayer& lora) const {
 }
 
 void Transformer::check_dense() const {
-  DSRASQ_CHECK(!options_.packed || !options_.device.is_cpu(), kInternal, kWhere,
+  DSRASQ_CHECK(!options_.packed || !options_.device.is_cpu(), kInternal, kInTransformer,
                "gradients need dense weights");
 }
 

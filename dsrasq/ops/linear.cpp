@@ -9,7 +9,7 @@
 namespace dsrasq::ops {
 namespace {
 
-constexpr const char* kWhere = "ops.linear";
+constexpr const char* kInLinear = "ops.linear";
 
 kernels::WeightType weight_type(formats::GgmlType type) {
   using formats::GgmlType;
@@ -28,7 +28,7 @@ kernels::WeightType weight_type(formats::GgmlType type) {
     case GgmlType::kQ6_K: return WeightType::kQ6_K;
     default: break;
   }
-  throw Error(ErrorCode::kBadInput, kWhere, concat("unsupported quantisation ", int(type)));
+  throw Error(ErrorCode::kBadInput, kInLinear, concat("unsupported quantisation ", int(type)));
 }
 
 at::Tensor to_tensor(const checkpoint::TensorRef& ref) {
@@ -93,7 +93,7 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
   const kernels::PackedLinear& weight = packed_->weight;
   DSRASQ_CHECK(x.dim() == 2 && x.size(1) == weight.cols() && x.scalar_type() == at::kFloat &&
                    x.device().is_cpu() && x.stride(1) == 1,
-               kInternal, kWhere, "x is ", x.sizes(), ", want fp32 rows of ", weight.cols());
+               kInternal, kInLinear, "x is ", x.sizes(), ", want fp32 rows of ", weight.cols());
   at::Tensor y = at::empty({x.size(0), weight.rows()}, at::kFloat);
   kernels::linear(weight, x.const_data_ptr<float>(), x.size(0), x.stride(0),
                   y.mutable_data_ptr<float>(), y.stride(0),

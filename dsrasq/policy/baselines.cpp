@@ -13,7 +13,7 @@
 namespace dsrasq::policy {
 namespace {
 
-constexpr const char* kWhere = "policy.baselines";
+constexpr const char* kInBaselines = "policy.baselines";
 constexpr int64_t kDenseQuestLayers = 2;  // the first ones read everything, as in the paper
 
 // One layer of a method: makes it, or says what it will hold.
@@ -100,7 +100,7 @@ bool baseline_grows(std::string_view name) {
 
 void check_baseline_options(const PolicyOptions& options) {
   const auto check_holds = [&](bool needed, const char* option, int64_t value) {
-    DSRASQ_CHECK(!needed || options.cache > value, kInvalidArgument, kWhere, "--cache is ",
+    DSRASQ_CHECK(!needed || options.cache > value, kInvalidArgument, kInBaselines, "--cache is ",
                  options.cache, ", ", options.name, " wants more than the ", value, " of --",
                  option);
   };
@@ -123,7 +123,7 @@ size_t baseline_planned_bytes(const PolicyOptions& options, const AttentionShape
 
 std::unique_ptr<Policy> make_baseline(const PolicyOptions& options, const AttentionShape& shape,
                                       at::Device device, const RetrievalHeads* heads) {
-  DSRASQ_CHECK(options.name != "razor" || heads != nullptr, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(options.name != "razor" || heads != nullptr, kInvalidArgument, kInBaselines,
                "razor needs the model's retrieval heads");
   std::vector<std::unique_ptr<LayerMemory>> layers;
   for (const LayerPlan& plan : plans(options, shape, device)) layers.push_back(plan.make(heads));

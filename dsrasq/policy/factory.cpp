@@ -12,7 +12,7 @@
 namespace dsrasq::policy {
 namespace {
 
-constexpr const char* kWhere = "policy.factory";
+constexpr const char* kInFactory = "policy.factory";
 constexpr int64_t kMaxDistance = int64_t{1} << 20;  // the table of angles has a row for each
 constexpr int64_t kMaxTokens = int64_t{1} << 26;    // of a window or a pool: slots are int32
 
@@ -35,7 +35,7 @@ int64_t max_distance(const PolicyOptions& options, const AttentionShape& shape,
 std::unique_ptr<Selector> make_selector(const PolicyOptions& options, const AttentionShape& shape,
                                         const retriever::Adapter* adapter) {
   if (options.name == "dsrasq") {
-    DSRASQ_CHECK(adapter != nullptr, kInvalidArgument, kWhere, "dsrasq needs an adapter");
+    DSRASQ_CHECK(adapter != nullptr, kInvalidArgument, kInFactory, "dsrasq needs an adapter");
     return make_index_selector(options, *adapter);
   }
   if (options.name == "random") return make_random_selector(options.seed);
@@ -44,24 +44,24 @@ std::unique_ptr<Selector> make_selector(const PolicyOptions& options, const Atte
 }
 
 void check_range(const char* option, int64_t value, int64_t low, int64_t high) {
-  DSRASQ_CHECK(value >= low && value <= high, kInvalidArgument, kWhere, "--", option, " is ", value,
-               ", want ", low, " to ", high);
+  DSRASQ_CHECK(value >= low && value <= high, kInvalidArgument, kInFactory, "--", option, " is ",
+               value, ", want ", low, " to ", high);
 }
 
 // What the CPU's attention and index kernels are written for.
 void check_kernel_limits(const PolicyOptions& options, const AttentionShape& shape,
                          const retriever::Adapter* adapter) {
-  DSRASQ_CHECK(shape.head_dim % 16 == 0 && shape.head_dim <= 256, kBadInput, kWhere,
+  DSRASQ_CHECK(shape.head_dim % 16 == 0 && shape.head_dim <= 256, kBadInput, kInFactory,
                "the model has a head size of ", shape.head_dim,
                ", the CPU's kernels want a multiple of 16 up to 256");
-  DSRASQ_CHECK(options.max_distance <= kMaxDistance, kBadInput, kWhere, "a longest distance of ",
-               options.max_distance, " is more than ", kMaxDistance);
+  DSRASQ_CHECK(options.max_distance <= kMaxDistance, kBadInput, kInFactory,
+               "a longest distance of ", options.max_distance, " is more than ", kMaxDistance);
   if (adapter == nullptr) return;
-  DSRASQ_CHECK(adapter->n_embd == shape.n_embd, kBadInput, kWhere, "the adapter is for a width of ",
-               adapter->n_embd, ", the model has ", shape.n_embd);
+  DSRASQ_CHECK(adapter->n_embd == shape.n_embd, kBadInput, kInFactory,
+               "the adapter is for a width of ", adapter->n_embd, ", the model has ", shape.n_embd);
   DSRASQ_CHECK(adapter->n_heads <= kernels::kMaxIndexHeads && adapter->head_dim % 16 == 0 &&
                    adapter->head_dim <= kernels::kMaxIndexDim,
-               kBadInput, kWhere, "the adapter has ", adapter->n_heads, " index heads of ",
+               kBadInput, kInFactory, "the adapter has ", adapter->n_heads, " index heads of ",
                adapter->head_dim, ", want at most ", kernels::kMaxIndexHeads,
                " of a multiple of 16 up to ", kernels::kMaxIndexDim);
 }
@@ -82,19 +82,19 @@ void check_options(const PolicyOptions& options) {
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
   DSRASQ_CHECK(std::find(names.begin(), names.end(), options.name) != names.end(), kInvalidArgument,
-               kWhere, "--policy is '", options.name, "', want one of ", list);
+               kInFactory, "--policy is '", options.name, "', want one of ", list);
   check_range("window", options.window, 1, kMaxTokens);
   check_range("sinks", options.sinks, 0, 4096);
   check_range("topk", options.top_k, 0, 65536);
   DSRASQ_CHECK(options.retrieve == "auto" || options.retrieve == "topk" ||
                    options.retrieve == "threshold" || options.retrieve == "budget",
-               kInvalidArgument, kWhere, "--retrieve is '", options.retrieve,
+               kInvalidArgument, kInFactory, "--retrieve is '", options.retrieve,
                "', want auto, topk, threshold or budget");
-  DSRASQ_CHECK(options.min_share >= 0 && options.min_share < 1, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(options.min_share >= 0 && options.min_share < 1, kInvalidArgument, kInFactory,
                "--min-share is ", options.min_share, ", want 0 to below 1");
   DSRASQ_CHECK(
       options.min_share == 0 || options.retrieve == "auto" || options.retrieve == "threshold",
-      kInvalidArgument, kWhere, "--min-share is a threshold, --retrieve is ", options.retrieve);
+      kInvalidArgument, kInFactory, "--min-share is a threshold, --retrieve is ", options.retrieve);
   check_range("slots", options.slots, 0, 65536);
   check_range("pool", options.pool, 0, kMaxTokens);
   check_range("max-distance", options.max_distance, 0, kMaxDistance);

@@ -9,7 +9,7 @@
 namespace dsrasq::policy {
 namespace {
 
-constexpr const char* kWhere = "policy.layered_policy";
+constexpr const char* kInLayeredPolicy = "policy.layered_policy";
 constexpr int64_t kCallTokens = 512;  // bounds the activations of a call
 constexpr int64_t kTileTokens = 128;  // bounds the logits of a layer
 
@@ -66,12 +66,12 @@ std::vector<std::vector<int64_t>> LayeredPolicy::held(int64_t layer) const {
 }
 
 void LayeredPolicy::save(formats::ChunkFileWriter&) const {
-  throw Error(ErrorCode::kUnavailable, kWhere,
+  throw Error(ErrorCode::kUnavailable, kInLayeredPolicy,
               "a session of " + name_ + " cannot be saved; use another --policy");
 }
 
 void LayeredPolicy::load(const formats::ChunkFile&) {
-  throw Error(ErrorCode::kUnavailable, kWhere,
+  throw Error(ErrorCode::kUnavailable, kInLayeredPolicy,
               "a session of " + name_ + " cannot be restored; use another --policy");
 }
 

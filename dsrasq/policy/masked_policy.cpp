@@ -15,7 +15,7 @@
 namespace dsrasq::policy {
 namespace {
 
-constexpr const char* kWhere = "policy.masked_policy";
+constexpr const char* kInMaskedPolicy = "policy.masked_policy";
 constexpr int64_t kFirstTokens = 4096;
 constexpr double kLayerNormEps = 1e-5;
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
@@ -45,7 +45,7 @@ MaskedPolicy::MaskedPolicy(const PolicyOptions& options, const AttentionShape& s
       shape_(shape),
       device_(device),
       layers_(static_cast<size_t>(shape.n_layers)) {
-  DSRASQ_CHECK(options.retention == "recency", kUnavailable, kWhere, "--retention ",
+  DSRASQ_CHECK(options.retention == "recency", kUnavailable, kInMaskedPolicy, "--retention ",
                options.retention, " is not there on a GPU; use --device cpu");
   n_retrieved_ = at::zeros({}, at::TensorOptions(device).dtype(at::kLong));
   const auto& sizes = retriever::kBudgetSizes;
@@ -55,8 +55,8 @@ MaskedPolicy::MaskedPolicy(const PolicyOptions& options, const AttentionShape& s
     layer.is_sparse =
         options.name != "full" && shape.layers[static_cast<size_t>(i)].sliding_window == 0;
     if (options.name != "dsrasq" || !layer.is_sparse) continue;
-    DSRASQ_CHECK(adapter != nullptr && adapter->indexers.contains(i), kInvalidArgument, kWhere,
-                 "dsrasq needs an adapter with an indexer for layer ", i);
+    DSRASQ_CHECK(adapter != nullptr && adapter->indexers.contains(i), kInvalidArgument,
+                 kInMaskedPolicy, "dsrasq needs an adapter with an indexer for layer ", i);
     index_heads_ = adapter->n_heads;
     rule_ = size_rule(options, *adapter);
     if (options.slots > 0 && options.top_k > 0 && options.pool > 0 && adapter->slots.contains(i))
@@ -65,7 +65,7 @@ MaskedPolicy::MaskedPolicy(const PolicyOptions& options, const AttentionShape& s
     layer.indexer.visit([&](const char*, at::Tensor& tensor) { tensor = tensor.to(device); });
     if (rule_ == SizeRule::kThreshold) layer.log_threshold = log_threshold(options, *adapter, i);
     if (rule_ != SizeRule::kBudget) continue;
-    DSRASQ_CHECK(adapter->budgets.contains(i), kBadInput, kWhere,
+    DSRASQ_CHECK(adapter->budgets.contains(i), kBadInput, kInMaskedPolicy,
                  "the adapter has no budget head for layer ", i);
     layer.budget = adapter->budgets.at(i);
     layer.budget.visit([&](const char*, at::Tensor& tensor) { tensor = tensor.to(device); });
@@ -277,12 +277,12 @@ double MaskedPolicy::mean_retrieved() const {
 }
 
 void MaskedPolicy::save(formats::ChunkFileWriter&) const {
-  throw Error(ErrorCode::kUnavailable, kWhere,
+  throw Error(ErrorCode::kUnavailable, kInMaskedPolicy,
               "sessions on a GPU cannot be saved; use --device cpu");
 }
 
 void MaskedPolicy::load(const formats::ChunkFile&) {
-  throw Error(ErrorCode::kUnavailable, kWhere,
+  throw Error(ErrorCode::kUnavailable, kInMaskedPolicy,
               "sessions cannot be restored on a GPU; use --device cpu");
 }
 

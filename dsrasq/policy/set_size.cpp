@@ -9,7 +9,7 @@
 namespace dsrasq::policy {
 namespace {
 
-constexpr const char* kWhere = "policy.set_size";
+constexpr const char* kInSetSize = "policy.set_size";
 
 float log_add_exp(float a, float b) {
   const float most = std::max(a, b), least = std::min(a, b);
@@ -27,8 +27,8 @@ SizeRule size_rule(const PolicyOptions& options, const retriever::Adapter& adapt
     return has_thresholds ? SizeRule::kThreshold : SizeRule::kTopK;
   }
   const bool wants_heads = options.retrieve == "budget";
-  DSRASQ_CHECK(wants_heads ? has_heads : has_thresholds, kInvalidArgument, kWhere, "--retrieve ",
-               options.retrieve, ": the adapter has no trained ",
+  DSRASQ_CHECK(wants_heads ? has_heads : has_thresholds, kInvalidArgument, kInSetSize,
+               "--retrieve ", options.retrieve, ": the adapter has no trained ",
                wants_heads ? "budget heads" : "thresholds; --min-share sets one for all layers");
   return wants_heads ? SizeRule::kBudget : SizeRule::kThreshold;
 }
@@ -37,7 +37,7 @@ float log_threshold(const PolicyOptions& options, const retriever::Adapter& adap
                     int64_t layer) {
   if (options.min_share > 0) return static_cast<float>(std::log(options.min_share));
   const auto found = adapter.thresholds.find(layer);
-  DSRASQ_CHECK(found != adapter.thresholds.end(), kBadInput, kWhere,
+  DSRASQ_CHECK(found != adapter.thresholds.end(), kBadInput, kInSetSize,
                "the adapter has no threshold for layer ", layer);
   return found->second;
 }
@@ -48,7 +48,7 @@ SetSizes::SetSizes(const PolicyOptions& options, const retriever::Adapter& adapt
     if (rule_ == SizeRule::kThreshold) thresholds_[layer] = log_threshold(options, adapter, layer);
     if (rule_ != SizeRule::kBudget) continue;
     const auto found = adapter.budgets.find(layer);
-    DSRASQ_CHECK(found != adapter.budgets.end(), kBadInput, kWhere,
+    DSRASQ_CHECK(found != adapter.budgets.end(), kBadInput, kInSetSize,
                  "the adapter has no budget head for layer ", layer);
     heads_.emplace(layer, found->second);
   }

@@ -13,7 +13,7 @@
 namespace dsrasq::policy {
 namespace {
 
-constexpr const char* kWhere = "policy.sparse_policy";
+constexpr const char* kInSparsePolicy = "policy.sparse_policy";
 constexpr int64_t kMaxCounter = int64_t{1} << 60;  // of a session file: can be counted on from
 
 // Of a pool that keeps what a question wants, the layers that recall most choose this share for all
@@ -85,7 +85,7 @@ void SparsePolicy::add_layer(int64_t index, const retriever::Adapter* adapter) {
     int64_t index_dim = 0;
     if (adapter != nullptr) {
       const auto found = adapter->indexers.find(index);
-      DSRASQ_CHECK(found != adapter->indexers.end(), kBadInput, kWhere,
+      DSRASQ_CHECK(found != adapter->indexers.end(), kBadInput, kInSparsePolicy,
                    "the adapter has no indexer for layer ", index);
       layer.indexer.emplace(found->second, adapter->n_heads, adapter->head_dim);
       layer.probes = {adapter->n_heads, adapter->head_dim};
@@ -97,7 +97,7 @@ void SparsePolicy::add_layer(int64_t index, const retriever::Adapter* adapter) {
                        slots->gate.size() == static_cast<size_t>(shape_.n_heads) &&
                        slots->u_k.size() == static_cast<size_t>(shape_.n_kv_heads *
                                                                 shape_.head_dim * slots->n_slots),
-                   kBadInput, kWhere, "the adapter's slots of layer ", index,
+                   kBadInput, kInSparsePolicy, "the adapter's slots of layer ", index,
                    " are for a model of another shape");
       layer.slots.emplace(*slots, shape_.n_heads, shape_.n_kv_heads, shape_.head_dim);
     }
@@ -118,7 +118,7 @@ int64_t SparsePolicy::admit(int64_t n_tokens) const {
 }
 
 void SparsePolicy::begin(int64_t n_tokens) {
-  DSRASQ_CHECK(n_tokens > 0 && n_tokens <= admit(n_tokens), kInternal, kWhere, n_tokens,
+  DSRASQ_CHECK(n_tokens > 0 && n_tokens <= admit(n_tokens), kInternal, kInSparsePolicy, n_tokens,
                " tokens at position ", position_, " cross a block");
   n_call_ = n_tokens;
   for (RopeTables& tables : ropes_) tables.now = tables.rope->angles(position_, n_tokens, at::kCPU);
@@ -361,8 +361,8 @@ void SparsePolicy::load(const formats::ChunkFile& in) {
   int64_t counters[3] = {};
   in.copy_to("policy", std::as_writable_bytes(std::span(counters)));
   for (const int64_t counter : counters)
-    DSRASQ_CHECK(counter >= 0 && counter <= kMaxCounter, kBadInput, kWhere, in.path().string(),
-                 ": section policy holds ", counter);
+    DSRASQ_CHECK(counter >= 0 && counter <= kMaxCounter, kBadInput, kInSparsePolicy,
+                 in.path().string(), ": section policy holds ", counter);
   position_ = counters[0], n_retrieved_ = counters[1], n_queries_ = counters[2];
   for (size_t i = 0; i < layers_.size(); ++i) {
     layers_[i].visit([&](const char* name, std::span<std::byte> raw) {
@@ -374,8 +374,8 @@ void SparsePolicy::load(const formats::ChunkFile& in) {
     if (!layers_[i].slots) continue;
     // The last block that left may not be folded yet: that is done when the next call begins.
     const int64_t n_left = n_left_blocks(layers_[i]), n_folds = layers_[i].slots->n_folds();
-    DSRASQ_CHECK(n_folds == n_left || (n_folds >= 0 && n_folds == n_left - 1), kBadInput, kWhere,
-                 in.path().string(), ": the slots of layer ", i, " hold ", n_folds,
+    DSRASQ_CHECK(n_folds == n_left || (n_folds >= 0 && n_folds == n_left - 1), kBadInput,
+                 kInSparsePolicy, in.path().string(), ": the slots of layer ", i, " hold ", n_folds,
                  " blocks, want ", n_left);
   }
 }

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr const char* kWhere = "retriever.adapter";
+constexpr const char* kInAdapter = "retriever.adapter";
 constexpr const char* kFormat = "dsrasq-adapter";
 constexpr const char* kVersion = "1";
 constexpr const char* kThreshold = "threshold";
@@ -45,7 +45,7 @@ std::vector<int64_t> shape_of(const std::string& name, const Adapter& a) {
 
 const std::string& require_metadata(const formats::SafetensorsFile& file, const char* key) {
   const auto found = file.metadata().find(key);
-  DSRASQ_CHECK(found != file.metadata().end(), kBadInput, kWhere, file.path().string(),
+  DSRASQ_CHECK(found != file.metadata().end(), kBadInput, kInAdapter, file.path().string(),
                ": no adapter, its metadata lacks \"", key, "\"");
   return found->second;
 }
@@ -74,26 +74,27 @@ class Config {
   Config(const formats::SafetensorsFile& file)
       : path_(file.path().string()),
         value_(json::parse(require_metadata(file, "config"), nullptr, false)) {
-    DSRASQ_CHECK(value_.is_object(), kBadInput, kWhere, path_, ": its config is no JSON object");
+    DSRASQ_CHECK(value_.is_object(), kBadInput, kInAdapter, path_,
+                 ": its config is no JSON object");
   }
 
   int64_t count(const char* key, int64_t most) const {
     const auto found = value_.find(key);
     DSRASQ_CHECK(
         found != value_.end() && found->is_number_integer() && *found >= 1 && *found <= most,
-        kBadInput, kWhere, path_, ": config.", key, " is not an integer from 1 to ", most);
+        kBadInput, kInAdapter, path_, ": config.", key, " is not an integer from 1 to ", most);
     return found->get<int64_t>();
   }
 
   std::set<int64_t> layers() const {
     const auto found = value_.find("layers");
-    DSRASQ_CHECK(found != value_.end() && found->is_array() && !found->empty(), kBadInput, kWhere,
-                 path_, ": config.layers is not a list of layers");
+    DSRASQ_CHECK(found != value_.end() && found->is_array() && !found->empty(), kBadInput,
+                 kInAdapter, path_, ": config.layers is not a list of layers");
     std::set<int64_t> layers;
     for (const json& entry : *found) {
       DSRASQ_CHECK(entry.is_number_integer() && entry >= 0 && entry < kMaxLayers &&
                        layers.insert(entry.get<int64_t>()).second,
-                   kBadInput, kWhere, path_, ": config.layers holds ", entry.dump(),
+                   kBadInput, kInAdapter, path_, ": config.layers holds ", entry.dump(),
                    ", which is no layer or there twice");
     }
     return layers;
@@ -108,9 +109,9 @@ class Config {
 
 Adapter Adapter::load(const fs::path& path) {
   const formats::SafetensorsFile file(path);
-  DSRASQ_CHECK(require_metadata(file, "format") == kFormat, kBadInput, kWhere, path.string(),
+  DSRASQ_CHECK(require_metadata(file, "format") == kFormat, kBadInput, kInAdapter, path.string(),
                ": its format is \"", file.metadata().at("format"), "\", want \"", kFormat, "\"");
-  DSRASQ_CHECK(require_metadata(file, "version") == kVersion, kBadInput, kWhere, path.string(),
+  DSRASQ_CHECK(require_metadata(file, "version") == kVersion, kBadInput, kInAdapter, path.string(),
                ": version ", file.metadata().at("version"), " of the format, want ", kVersion);
   const Config config(file);
   Adapter adapter{.base_fingerprint = require_metadata(file, "base_fingerprint"),
@@ -129,7 +130,7 @@ Adapter Adapter::load(const fs::path& path) {
   adapter.thresholds = read_scalars(file, adapter.indexers, kThreshold);
   adapter.recall = read_scalars(file, adapter.indexers, kRecall);
   for (const auto& [layer, share] : adapter.recall)
-    DSRASQ_CHECK(share >= 0 && share <= 1, kBadInput, kWhere, path.string(), ": ",
+    DSRASQ_CHECK(share >= 0 && share <= 1, kBadInput, kInAdapter, path.string(), ": ",
                  tensor_name(layer, kRecall), " is ", share, ", want a share from 0 to 1");
   adapter.budgets = read_budgets(file, layers, adapter.n_embd);
   adapter.lora = read_lora(file, kMaxLayers, adapter.n_embd);

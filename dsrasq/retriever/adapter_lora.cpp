@@ -8,7 +8,7 @@
 namespace dsrasq::retriever {
 namespace {
 
-constexpr const char* kWhere = "retriever.adapter_lora";
+constexpr const char* kInAdapterLora = "retriever.adapter_lora";
 constexpr int64_t kMaxRank = 1024, kMaxWidth = 1 << 20;
 
 std::string tensor_name(int64_t layer, const char* part, const char* side) {
@@ -21,11 +21,11 @@ LowRank read_part(const formats::SafetensorsFile& file, int64_t layer, std::stri
   const auto& b = file.require(name_b).shape;
   DSRASQ_CHECK(a.size() == 2 && b.size() == 2 && a[0] == b[1] && a[0] >= 1 && a[0] <= kMaxRank &&
                    a[1] >= 1 && a[1] <= kMaxWidth && b[0] >= 1 && b[0] <= kMaxWidth,
-               kBadInput, kWhere, file.path().string(), ": the tensors lora.", layer, ".", part,
-               ".* do not fit each other");
+               kBadInput, kInAdapterLora, file.path().string(), ": the tensors lora.", layer, ".",
+               part, ".* do not fit each other");
   const bool from_model = part == "q" || part == "k" || part == "v";
   const int64_t width = from_model ? a[1] : b[0];
-  DSRASQ_CHECK(width == n_embd, kBadInput, kWhere, file.path().string(), ": ",
+  DSRASQ_CHECK(width == n_embd, kBadInput, kInAdapterLora, file.path().string(), ": ",
                from_model ? name_a : name_b, " is for a width of ", width, ", the adapter's is ",
                n_embd);
   return {read_tensor(file, name_a, a), read_tensor(file, name_b, b)};

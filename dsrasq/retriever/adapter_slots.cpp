@@ -11,7 +11,7 @@
 namespace dsrasq::retriever {
 namespace {
 
-constexpr const char* kWhere = "retriever.adapter_slots";
+constexpr const char* kInAdapterSlots = "retriever.adapter_slots";
 using formats::Dtype;
 using formats::NamedTensor;
 
@@ -23,13 +23,14 @@ std::string tensor_name(int64_t layer, const char* name) {
 std::vector<float> values_of(const formats::SafetensorsFile& file, const std::string& name,
                              size_t rank, std::vector<int64_t>& shape) {
   const NamedTensor& tensor = file.require(name);
-  DSRASQ_CHECK(tensor.dtype == Dtype::kF32 && tensor.shape.size() == rank, kBadInput, kWhere,
-               file.path().string(), ": ", name, " has another type or rank than F32 and ", rank);
+  DSRASQ_CHECK(tensor.dtype == Dtype::kF32 && tensor.shape.size() == rank, kBadInput,
+               kInAdapterSlots, file.path().string(), ": ", name,
+               " has another type or rank than F32 and ", rank);
   shape = tensor.shape;
   std::vector<float> values(tensor.bytes.size() / sizeof(float));
   if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
   for (const float value : values)
-    DSRASQ_CHECK(std::isfinite(value), kBadInput, kWhere, file.path().string(), ": ", name,
+    DSRASQ_CHECK(std::isfinite(value), kBadInput, kInAdapterSlots, file.path().string(), ": ", name,
                  " holds a NaN or an infinity");
   return values;
 }
@@ -49,11 +50,11 @@ memory::SlotParameters read_layer(const formats::SafetensorsFile& file, int64_t 
   DSRASQ_CHECK(p.n_slots > 0 && p.n_kv_heads > 0 && u_v == u_k && beta[0] == p.n_slots &&
                    read_v == read_k && read_k[1] == width && read_k[0] * read_k[2] == width &&
                    gate[0] > 0 && gate[0] % read_k[0] == 0,
-               kBadInput, kWhere, file.path().string(), ": the tensors slots.", layer,
+               kBadInput, kInAdapterSlots, file.path().string(), ": the tensors slots.", layer,
                ".* do not fit each other");
   for (const float keep : p.beta)
-    DSRASQ_CHECK(keep > 0 && keep < 1, kBadInput, kWhere, file.path().string(), ": slots.", layer,
-                 ".beta holds ", keep, ", want values between 0 and 1");
+    DSRASQ_CHECK(keep > 0 && keep < 1, kBadInput, kInAdapterSlots, file.path().string(), ": slots.",
+                 layer, ".beta holds ", keep, ", want values between 0 and 1");
   return p;
 }
 

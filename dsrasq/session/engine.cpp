@@ -20,19 +20,19 @@ namespace dsrasq::session {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* kWhere = "session.engine";
+constexpr const char* kInEngine = "session.engine";
 constexpr int64_t kMaxThreads = 1024;
 
 void check_lora_option(const std::string& name) {
-  DSRASQ_CHECK(name == "auto" || name == "always" || name == "never", kInvalidArgument, kWhere,
+  DSRASQ_CHECK(name == "auto" || name == "always" || name == "never", kInvalidArgument, kInEngine,
                "--lora is '", name, "', want auto, always or never");
 }
 
 at::Device parse_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
-  DSRASQ_CHECK(name == "cuda" || name.starts_with("cuda:"), kInvalidArgument, kWhere,
+  DSRASQ_CHECK(name == "cuda" || name.starts_with("cuda:"), kInvalidArgument, kInEngine,
                "--device is '", name, "', want cpu or cuda");
-  DSRASQ_CHECK(at::hasCUDA(), kUnavailable, kWhere,
+  DSRASQ_CHECK(at::hasCUDA(), kUnavailable, kInEngine,
                "no CUDA device here (or a LibTorch without CUDA); use --device cpu");
   return at::Device(name);
 }
@@ -40,7 +40,7 @@ at::Device parse_device(const std::string& name) {
 }  // namespace
 
 at::Device ready_device(const std::string& device, int64_t threads) {
-  DSRASQ_CHECK(threads >= 0 && threads <= kMaxThreads, kInvalidArgument, kWhere, "--threads is ",
+  DSRASQ_CHECK(threads >= 0 && threads <= kMaxThreads, kInvalidArgument, kInEngine, "--threads is ",
                threads, ", want 0 to ", kMaxThreads);
   const at::Device parsed = parse_device(device);
   if (threads > 0) set_num_threads(static_cast<int>(threads));
@@ -72,7 +72,7 @@ Engine::Engine(const EngineOptions& options) : options_(options) {
       *checkpoint, model::LoadOptions{.device = device, .dtype = dtype, .packed = !options.dense});
   checkpoint->release_pages();
   tokenizer_ = text::load_tokenizer(options.model);
-  DSRASQ_CHECK(tokenizer_->vocab_size() <= model_->config().vocab_size, kBadInput, kWhere,
+  DSRASQ_CHECK(tokenizer_->vocab_size() <= model_->config().vocab_size, kBadInput, kInEngine,
                options.model, ": the tokenizer has ", tokenizer_->vocab_size(),
                " tokens, the model ", model_->config().vocab_size);
 
@@ -87,7 +87,7 @@ Engine::Engine(const EngineOptions& options) : options_(options) {
   Fingerprint hash;
   hash.add(MappedFile(adapter_path_).bytes());
   adapter_fingerprint_ = hash.hex();
-  DSRASQ_CHECK(adapter_->base_fingerprint == fingerprint_, kBadInput, kWhere, adapter_path_,
+  DSRASQ_CHECK(adapter_->base_fingerprint == fingerprint_, kBadInput, kInEngine, adapter_path_,
                " is for ", adapter_->base_name, " (", adapter_->base_fingerprint, "), not for ",
                options.model, " (", fingerprint_, ")");
   if (adapter_->lora.empty()) return;
@@ -105,7 +105,7 @@ const model::Transformer& Engine::model_for(const policy::PolicyOptions& options
 }
 
 std::unique_ptr<policy::Policy> Engine::make_policy(const policy::PolicyOptions& options) const {
-  DSRASQ_CHECK(options.name != "dsrasq" || adapter() != nullptr, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(options.name != "dsrasq" || adapter() != nullptr, kInvalidArgument, kInEngine,
                "--policy dsrasq needs an adapter trained for ", options_.model, " (fingerprint ",
                fingerprint_, "); train one with `dsrasq train retriever` or choose another policy");
   policy::check_options(options);  // before the probe

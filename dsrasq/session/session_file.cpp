@@ -16,7 +16,7 @@ namespace dsrasq::session {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr const char* kWhere = "session.session_file";
+constexpr const char* kInSessionFile = "session.session_file";
 constexpr size_t kStateBytes = 16 << 10;
 constexpr size_t kSourcesBytes = 64 << 10;          // of a few hundred files
 constexpr int64_t kMaxPosition = int64_t{1} << 48;  // no sum of positions overflows
@@ -32,8 +32,8 @@ Json read_json(const formats::ChunkFile& in, const char* name) {
   const auto bytes = in.require(name);
   const auto* text = reinterpret_cast<const char*>(bytes.data());
   Json json = Json::parse(text, text + bytes.size(), nullptr, false);
-  DSRASQ_CHECK(!json.is_discarded(), kBadInput, kWhere, in.path().string(), ": section ", name,
-               " is not JSON");
+  DSRASQ_CHECK(!json.is_discarded(), kBadInput, kInSessionFile, in.path().string(), ": section ",
+               name, " is not JSON");
   return json;
 }
 
@@ -90,11 +90,11 @@ std::vector<Source> sources_from_json(const formats::ChunkFile& in, int64_t posi
     sources.push_back(
         {s.at("path"), s.at("bytes"), s.at("fingerprint"), s.at("first_token"), s.at("n_tokens")});
     const Source& source = sources.back();
-    DSRASQ_CHECK(source.n_tokens >= 0 && source.first_token >= end &&
-                     source.first_token <= position &&
-                     source.n_tokens <= position - source.first_token,
-                 kBadInput, kWhere, in.path().string(), ": ", source.path, " is said to be ",
-                 source.n_tokens, " tokens from position ", source.first_token, " of ", position);
+    DSRASQ_CHECK(
+        source.n_tokens >= 0 && source.first_token >= end && source.first_token <= position &&
+            source.n_tokens <= position - source.first_token,
+        kBadInput, kInSessionFile, in.path().string(), ": ", source.path, " is said to be ",
+        source.n_tokens, " tokens from position ", source.first_token, " of ", position);
     end = source.first_token + source.n_tokens;
   }
   return sources;
@@ -107,7 +107,7 @@ void check_size(const formats::ChunkFile& in, const Engine& engine,
   check_can_be_saved(options);
   if (options.name == "full") return;  // grows with the position, which it checks itself
   const size_t planned = policy::planned_bytes(options, engine.model().shape(), engine.adapter());
-  DSRASQ_CHECK(planned <= in.size_bytes(), kBadInput, kWhere, in.path().string(), " has ",
+  DSRASQ_CHECK(planned <= in.size_bytes(), kBadInput, kInSessionFile, in.path().string(), " has ",
                in.size_bytes(), " bytes, its options describe a memory of ", planned);
 }
 
@@ -116,7 +116,7 @@ at::Tensor read_last_state(const formats::ChunkFile& in, int64_t n_embd) {
   const std::span values(last.mutable_data_ptr<float>(), static_cast<size_t>(n_embd));
   in.copy_to("last_state", std::as_writable_bytes(values));
   for (const float value : values)
-    DSRASQ_CHECK(std::isfinite(value), kBadInput, kWhere, in.path().string(),
+    DSRASQ_CHECK(std::isfinite(value), kBadInput, kInSessionFile, in.path().string(),
                  ": section last_state holds ", value);
   return last;
 }
@@ -127,23 +127,23 @@ at::Tensor read_last_state(const formats::ChunkFile& in, int64_t n_embd) {
   const bool is_of_file =
       error.code() == ErrorCode::kInvalidArgument || error.code() == ErrorCode::kBadInput;
   if (!is_of_file || what.find(in.path().string()) != std::string_view::npos) throw error;
-  throw Error(ErrorCode::kBadInput, kWhere,
+  throw Error(ErrorCode::kBadInput, kInSessionFile,
               concat(in.path().string(), ": ", what.substr(what.find("] ") + 2)));
 }
 
 void check_same(const formats::ChunkFile& in, const char* what, const std::string& saved,
                 const std::string& here) {
-  DSRASQ_CHECK(saved == here, kBadInput, kWhere, in.path().string(), " was made with another ",
-               what, " (", saved.empty() ? "none" : saved, "), here it is ",
-               here.empty() ? "none" : here);
+  DSRASQ_CHECK(saved == here, kBadInput, kInSessionFile, in.path().string(),
+               " was made with another ", what, " (", saved.empty() ? "none" : saved,
+               "), here it is ", here.empty() ? "none" : here);
 }
 
 }  // namespace
 
 void check_can_be_saved(const policy::PolicyOptions& options) {
-  DSRASQ_CHECK(options.name != "oracle", kInvalidArgument, kWhere,
+  DSRASQ_CHECK(options.name != "oracle", kInvalidArgument, kInSessionFile,
                "--policy oracle looks at all keys of the sequence, which no session file holds");
-  DSRASQ_CHECK(!policy::is_baseline(options.name), kInvalidArgument, kWhere, "--policy ",
+  DSRASQ_CHECK(!policy::is_baseline(options.name), kInvalidArgument, kInSessionFile, "--policy ",
                options.name, " is there to compare with; its sessions cannot be saved");
 }
 
@@ -178,8 +178,8 @@ std::unique_ptr<Session> Session::load(const Engine& engine, const std::filesyst
     check_same(in, "adapter", state.at("adapter"), engine.adapter_fingerprint());
     const auto options = options_from_json<policy::PolicyOptions>(state.at("options"));
     const auto position = state.at("position").get<int64_t>();
-    DSRASQ_CHECK(position >= 0 && position <= kMaxPosition, kBadInput, kWhere, path.string(),
-                 ": its position is ", position);
+    DSRASQ_CHECK(position >= 0 && position <= kMaxPosition, kBadInput, kInSessionFile,
+                 path.string(), ": its position is ", position);
     check_size(in, engine, options);
     auto session = std::make_unique<Session>(engine, options);
     session->sampling_ = sampling_from_json(state.at("sampling"));
@@ -188,7 +188,7 @@ std::unique_ptr<Session> Session::load(const Engine& engine, const std::filesyst
                                  engine.model().config().vocab_size);
     session->sources_ = sources_from_json(in, position);
     session->policy_->load(in);
-    DSRASQ_CHECK(session->position() == position, kBadInput, kWhere, path.string(),
+    DSRASQ_CHECK(session->position() == position, kBadInput, kInSessionFile, path.string(),
                  ": the memory is at another position than the session");
     if (position > 0)
       session->last_state_ =
@@ -196,7 +196,7 @@ std::unique_ptr<Session> Session::load(const Engine& engine, const std::filesyst
     in.release_pages();
     return session;
   } catch (const nlohmann::json::exception& e) {
-    throw Error(ErrorCode::kBadInput, kWhere, path.string() + ": " + e.what());
+    throw Error(ErrorCode::kBadInput, kInSessionFile, path.string() + ": " + e.what());
   } catch (const Error& e) {
     refuse(in, e);
   }

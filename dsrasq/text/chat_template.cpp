@@ -18,7 +18,7 @@ struct Program {
 
 namespace {
 
-constexpr const char* kWhere = "text.chat_template";
+constexpr const char* kInChatTemplate = "text.chat_template";
 
 constexpr const char* kFallback =
     "{{ bos_token }}"
@@ -49,13 +49,13 @@ jinja::Variables variables_of(const ChatInput& input) {
   variables.emplace_back("bos_token", jinja::Value(input.bos_token));
   variables.emplace_back("eos_token", jinja::Value(input.eos_token));
   if (input.extra == nullptr) return variables;
-  DSRASQ_CHECK(input.extra->is_object(), kBadInput, kWhere,
+  DSRASQ_CHECK(input.extra->is_object(), kBadInput, kInChatTemplate,
                "the template's extra variables are not a JSON object");
   for (const auto& [name, value] : input.extra->items()) {
     try {
       variables.emplace_back(name, jinja::from_json(value));
     } catch (const jinja::Failure& failure) {
-      throw Error(ErrorCode::kBadInput, kWhere,
+      throw Error(ErrorCode::kBadInput, kInChatTemplate,
                   concat("template variable '", name, "': ", failure.what()));
     }
   }

@@ -7,7 +7,7 @@
 namespace dsrasq::text {
 namespace {
 
-constexpr const char* kWhere = "text.tokenizer";
+constexpr const char* kInJsonView = "text.tokenizer";
 constexpr int kMaxDepth = 64;
 
 // Brackets outside strings must not nest deeply: trees are walked by recursion.
@@ -21,8 +21,8 @@ void check_depth(std::string_view text, std::string_view file) {
     if (in_string) continue;
     if (c == '[' || c == '{') ++depth;
     if (c == ']' || c == '}') --depth;
-    DSRASQ_CHECK(depth <= kMaxDepth, kBadInput, kWhere, file, ": nests deeper than ", kMaxDepth,
-                 " at byte ", at);
+    DSRASQ_CHECK(depth <= kMaxDepth, kBadInput, kInJsonView, file, ": nests deeper than ",
+                 kMaxDepth, " at byte ", at);
   }
 }
 
@@ -33,9 +33,9 @@ nlohmann::json parse_json(const std::string& text, std::string_view file) {
   try {
     return nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& e) {
-    throw Error(ErrorCode::kBadInput, kWhere, concat(file, ": not JSON at byte ", e.byte));
+    throw Error(ErrorCode::kBadInput, kInJsonView, concat(file, ": not JSON at byte ", e.byte));
   } catch (const nlohmann::json::out_of_range&) {
-    throw Error(ErrorCode::kBadInput, kWhere, concat(file, ": holds a number past all range"));
+    throw Error(ErrorCode::kBadInput, kInJsonView, concat(file, ": holds a number past all range"));
   }
 }
 
@@ -97,7 +97,7 @@ double JsonView::number() const {
 std::string JsonView::place() const { return path_.empty() ? file_ : file_ + ": " + path_; }
 
 void JsonView::fail(std::string_view what) const {
-  throw Error(ErrorCode::kBadInput, kWhere, concat(place(), ' ', what));
+  throw Error(ErrorCode::kBadInput, kInJsonView, concat(place(), ' ', what));
 }
 
 }  // namespace dsrasq::text

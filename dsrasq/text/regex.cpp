@@ -11,7 +11,7 @@
 namespace dsrasq::text {
 namespace {
 
-constexpr const char* kWhere = "text.regex";
+constexpr const char* kInRegex = "text.regex";
 constexpr size_t kMaxPatternBytes = 1 << 14;
 constexpr uint32_t kMatchLimit = 1'000'000;
 constexpr uint32_t kHeapLimitKib = 1 << 16;
@@ -86,7 +86,7 @@ struct Regex::Code {
 };
 
 Regex::Regex(std::string_view pattern) : code_(std::make_unique<Code>()) {
-  DSRASQ_CHECK(pattern.size() <= kMaxPatternBytes, kBadInput, kWhere, "the pattern has ",
+  DSRASQ_CHECK(pattern.size() <= kMaxPatternBytes, kBadInput, kInRegex, "the pattern has ",
                pattern.size(), " bytes, want at most ", kMaxPatternBytes);
   const std::string written = with_unicode_spaces(pattern);
   const CompileContext context(pcre2_compile_context_create(nullptr));
@@ -97,7 +97,7 @@ Regex::Regex(std::string_view pattern) : code_(std::make_unique<Code>()) {
   code_->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(written.data()), written.size(),
                                   PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
                                   &error, &at, context.get()));
-  DSRASQ_CHECK(code_->code, kBadInput, kWhere, "not a pattern: ", reason_of(error), " at byte ",
+  DSRASQ_CHECK(code_->code, kBadInput, kInRegex, "not a pattern: ", reason_of(error), " at byte ",
                at);
   // Where there is no JIT, or the pattern is not for it, matching interprets.
   pcre2_jit_compile(code_->code.get(), PCRE2_JIT_COMPLETE);
@@ -121,7 +121,7 @@ void Regex::find_all(std::string_view text, uint32_t offset, std::vector<Match>&
         pcre2_match(code_->code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from,
                     PCRE2_NO_UTF_CHECK, state.data.get(), state.context.get());
     if (found == PCRE2_ERROR_NOMATCH) break;
-    DSRASQ_CHECK(found >= 0, kBadInput, kWhere,
+    DSRASQ_CHECK(found >= 0, kBadInput, kInRegex,
                  "the pattern gives up on this text: ", reason_of(found));
     const size_t* where = pcre2_get_ovector_pointer(state.data.get());
     const size_t begin = std::max(where[0], covered);  // \K may move it back

@@ -17,7 +17,7 @@
 namespace dsrasq::text {
 namespace {
 
-constexpr const char* kWhere = "text.tokenizer";
+constexpr const char* kInTokenizer = "text.tokenizer";
 constexpr size_t kPartBytes = 1 << 16;
 
 // Special tokens that end a text or a turn in one of the model families, beside eos.
@@ -68,8 +68,8 @@ class Tokenizer::Impl {
     for (size_t at = 0; at < text.size();) {
       check_interrupt();
       const size_t end = cut.first(text, std::min(at + kPartBytes, text.size()));
-      DSRASQ_CHECK(end - at < (size_t{1} << 30), kInvalidArgument, kWhere, "a text of ", end - at,
-                   " bytes without a place where this tokenizer can cut it");
+      DSRASQ_CHECK(end - at < (size_t{1} << 30), kInvalidArgument, kInTokenizer, "a text of ",
+                   end - at, " bytes without a place where this tokenizer can cut it");
       encode_part(text.substr(at, end - at), base + at, options.parse_special, *workspace, emit);
       at = end;
     }

@@ -10,7 +10,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kWhere = "text.tokenizer_files";
+constexpr const char* kInTokenizerFiles = "text.tokenizer_files";
 constexpr const char* kMain = "tokenizer.json";
 constexpr std::array kOthers{"tokenizer_config.json", "generation_config.json",
                              "chat_template.jinja"};
@@ -19,7 +19,7 @@ constexpr std::array kOthers{"tokenizer_config.json", "generation_config.json",
 
 void copy_tokenizer(const fs::path& source, const fs::path& folder) {
   DSRASQ_CHECK(
-      source.extension() != ".gguf", kInvalidArgument, kWhere, source.string(),
+      source.extension() != ".gguf", kInvalidArgument, kInTokenizerFiles, source.string(),
       ": the tokenizer of a GGUF file is in no tokenizer.json; name a folder that has one");
   if (!fs::is_directory(source)) {
     write_file(folder / kMain, read_file(source));

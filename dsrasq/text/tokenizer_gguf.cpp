@@ -14,7 +14,7 @@
 namespace dsrasq::text {
 namespace {
 
-constexpr const char* kWhere = "text.tokenizer";
+constexpr const char* kInTokenizerGguf = "text.tokenizer";
 
 // tokenizer.ggml.token_type
 constexpr int32_t kNormal = 1;
@@ -93,7 +93,8 @@ class Reader {
   template <class... Parts>
   void check(bool holds, const Parts&... parts) const {
     if (!holds)
-      throw Error(ErrorCode::kBadInput, kWhere, concat(file_.path().string(), ' ', parts...));
+      throw Error(ErrorCode::kBadInput, kInTokenizerGguf,
+                  concat(file_.path().string(), ' ', parts...));
   }
 
   int32_t type_of(size_t id) const { return types_.empty() ? kNormal : types_[id]; }

@@ -15,7 +15,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr const char* kWhere = "train.joint";
+constexpr const char* kInJointParameters = "train.joint";
 constexpr const char* kBaseline = "baseline";
 constexpr uint64_t kLoraSeed = 77'000'003, kSlotSeed = 55'000'001;
 
@@ -24,7 +24,7 @@ std::set<std::string> targets_of(const std::string& list) {
   std::istringstream in(list);
   for (std::string name; std::getline(in, name, ',');) {
     DSRASQ_CHECK(name == "q" || name == "k" || name == "v" || name == "o" || name == "down",
-                 kInvalidArgument, kWhere, "--lora-targets holds '", name,
+                 kInvalidArgument, kInJointParameters, "--lora-targets holds '", name,
                  "', want a list of q, k, v, o and down");
     targets.insert(name);
   }
@@ -66,8 +66,8 @@ void take_lora(retriever::LoraParameters& fresh, retriever::LoraParameters start
     const bool fits = old.defined() == low_rank.defined() &&
                       (!old.defined() || (old.a.sizes() == low_rank.a.sizes() &&
                                           old.b.sizes() == low_rank.b.sizes()));
-    DSRASQ_CHECK(fits, kInvalidArgument, kWhere, "the starting adapter's lora.", layer, ".", part,
-                 " has another shape than --lora-rank and --lora-targets ask for");
+    DSRASQ_CHECK(fits, kInvalidArgument, kInJointParameters, "the starting adapter's lora.", layer,
+                 ".", part, " has another shape than --lora-rank and --lora-targets ask for");
     if (old.defined()) low_rank = {old.a, old.b / scale};
   });
 }
@@ -88,9 +88,9 @@ JointParameters::JointParameters(const ModelSize& model, const retriever::Adapte
       start_(start ? *start : retriever::Adapter{}),
       retriever_layers_(retriever_layers(model.shape)),
       layers_(static_cast<size_t>(model.shape.n_layers)) {
-  DSRASQ_CHECK(start == nullptr || start->n_embd == model.shape.n_embd, kBadInput, kWhere,
-               "the starting adapter is for a width of ", start ? start->n_embd : 0,
-               ", the model has ", model.shape.n_embd);
+  DSRASQ_CHECK(start == nullptr || start->n_embd == model.shape.n_embd, kBadInput,
+               kInJointParameters, "the starting adapter is for a width of ",
+               start ? start->n_embd : 0, ", the model has ", model.shape.n_embd);
   d_max_ = start && options.max_distance == 0
                ? start->d_max
                : longest_distance(options.max_distance, model.shape.context);
@@ -105,7 +105,7 @@ void JointParameters::add_retriever(const retriever::Adapter* start, const Joint
   if (start) n_heads_ = start->n_heads, head_dim_ = start->head_dim;
   std::vector<at::Tensor> values, thresholds;
   for (const int64_t layer : retriever_layers_) {
-    DSRASQ_CHECK(!start || start->indexers.contains(layer), kBadInput, kWhere,
+    DSRASQ_CHECK(!start || start->indexers.contains(layer), kBadInput, kInJointParameters,
                  "the starting adapter has no indexer for layer ", layer);
     indexers_[layer] =
         start ? start->indexers.at(layer)
@@ -140,7 +140,7 @@ void JointParameters::add_retriever(const retriever::Adapter* start, const Joint
 void JointParameters::add_lora(const retriever::Adapter* start, const JointTrainOptions& o,
                                at::Device device) {
   const bool has_old = start && !start->lora.empty();
-  DSRASQ_CHECK(o.lora_rank > 0 || !has_old, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(o.lora_rank > 0 || !has_old, kInvalidArgument, kInJointParameters,
                "the starting adapter changes the model's weights, --lora-rank 0 asks for none");
   std::vector<at::Tensor> values;
   if (o.lora_rank > 0) {
@@ -180,12 +180,12 @@ void JointParameters::add_slots(const retriever::Adapter* start, const JointTrai
                                                   .head_dim = shape.head_dim},
                                                  o.seed + kSlotSeed + static_cast<uint64_t>(layer));
     const int64_t n_slots = slots.u_k.size(1);
-    DSRASQ_CHECK(o.slots == 0 || n_slots == o.slots, kInvalidArgument, kWhere,
+    DSRASQ_CHECK(o.slots == 0 || n_slots == o.slots, kInvalidArgument, kInJointParameters,
                  "the starting adapter has ", n_slots, " slots in layer ", layer, ", --slots is ",
                  o.slots);
     DSRASQ_CHECK(slots.u_k.size(0) == shape.n_kv_heads * shape.head_dim &&
                      slots.gate.size(0) == shape.n_heads,
-                 kBadInput, kWhere, "the starting adapter's slots of layer ", layer,
+                 kBadInput, kInJointParameters, "the starting adapter's slots of layer ", layer,
                  " are for a model of another shape");
     slots_[layer] = slots;
   }

@@ -17,17 +17,17 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr const char* kWhere = "train.joint";
+constexpr const char* kInJointTrainer = "train.joint";
 constexpr double kBudgetForSteps = 0.95;
 
 }  // namespace
 
 void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
   const auto want = [](bool ok, const char* what) {
-    DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what);
+    DSRASQ_CHECK(ok, kInvalidArgument, kInJointTrainer, what);
   };
   const auto is_weight = [](double value) { return value >= 0 && std::isfinite(value); };
-  check_run_options(o, kWhere);
+  check_run_options(o, kInJointTrainer);
   check_shares(input.train, o);
   check_policy_gradient_options(o.rl);
   want(o.rl.steps == 0 || o.rl.baseline != "moving-average" || input.train.processes->size() == 1,
@@ -113,7 +113,7 @@ class Trainer final : private TrainingLoop {
         run_(input, options, sampler_),
         policy_gradient_(run_, input, options, sampler_),
         optimiser_(optimised(run_.parameters(), options)),
-        metrics_(kWhere) {
+        metrics_(kInJointTrainer) {
     if (const auto stored = start()) go_on_from(*stored);
   }
 

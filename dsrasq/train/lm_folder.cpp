@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kWhere = "train.lm";
+constexpr const char* kInLmFolder = "train.lm";
 
 }  // namespace
 
@@ -28,7 +28,7 @@ fs::path adapter_in(const fs::path& folder) { return folder / "adapter.safetenso
 void check_model_folder(const fs::path& folder, const checkpoint::ModelConfig& config) {
   std::error_code error;
   if (!fs::exists(folder, error)) return;
-  DSRASQ_CHECK(fs::is_directory(folder, error), kInvalidArgument, kWhere, folder.string(),
+  DSRASQ_CHECK(fs::is_directory(folder, error), kInvalidArgument, kInLmFolder, folder.string(),
                " is no folder; --output names the one to write the model to");
   const fs::path file = folder / "config.json";
   if (!fs::exists(file, error)) return;
@@ -36,7 +36,7 @@ void check_model_folder(const fs::path& folder, const checkpoint::ModelConfig& c
       checkpoint::read_hugging_face_config(file, !config.tied_embeddings));
   const auto wanted = checkpoint::config_fields(config);
   for (size_t i = 0; i < wanted.size(); ++i)
-    DSRASQ_CHECK(wanted[i].first == "name" || there[i] == wanted[i], kInvalidArgument, kWhere,
+    DSRASQ_CHECK(wanted[i].first == "name" || there[i] == wanted[i], kInvalidArgument, kInLmFolder,
                  folder.string(), " holds a model whose ", wanted[i].first, " is ", there[i].second,
                  ", not ", wanted[i].second, "; choose another --output");
 }

@@ -15,7 +15,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr const char* kWhere = "train.lm";
+constexpr const char* kInLmModel = "train.lm";
 // As GPT-2: small weights, and smaller ones where a layer adds to the residual stream.
 constexpr double kDeviation = 0.02;
 constexpr uint64_t kIndexerSeed = 1000;
@@ -34,7 +34,7 @@ std::vector<int64_t> indexed_layers(const LmTrainOptions& options) {
 
 checkpoint::ModelConfig lm_config(const LmTrainOptions& o, int64_t vocab_size) {
   const auto want = [](bool ok, const auto&... what) {
-    DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what...);
+    DSRASQ_CHECK(ok, kInvalidArgument, kInLmModel, what...);
   };
   want(o.layers >= 1 && o.layers <= 512, "--layers has to be from 1 to 512");
   want(o.heads >= 1 && o.heads <= 1024, "--heads has to be from 1 to 1024");

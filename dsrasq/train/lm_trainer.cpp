@@ -21,7 +21,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr const char* kWhere = "train.lm";
+constexpr const char* kInLmTrainer = "train.lm";
 constexpr double kBudgetForSteps = 0.95;
 constexpr double kBeta2 = 0.95;  // as usual where all weights are trained from nothing
 
@@ -29,11 +29,11 @@ constexpr double kBeta2 = 0.95;  // as usual where all weights are trained from 
 
 void check_lm_options(const LmTrainOptions& o) {
   const auto want = [](bool ok, const char* what) {
-    DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what);
+    DSRASQ_CHECK(ok, kInvalidArgument, kInLmTrainer, what);
   };
   const auto is_weight = [](double value) { return value >= 0 && std::isfinite(value); };
   want(std::filesystem::path(o.output).has_filename(), "--output has to name the folder to write");
-  check_run_options(o, kWhere);
+  check_run_options(o, kInLmTrainer);
   want(o.steps >= 1, "--steps has to be at least 1");
   want(o.attention == "dsrasq" || o.attention == "full", "--attention has to be dsrasq or full");
   want(o.dtype == "bf16" || o.dtype == "f32", "--dtype has to be bf16 or f32");
@@ -74,7 +74,7 @@ class Trainer final : private TrainingLoop {
         run_(model, options, sampler_, *input.processes, input.device,
              input.device.is_cpu() ? at::kFloat : at::kBFloat16),
         optimiser_(groups()),
-        metrics_(kWhere) {
+        metrics_(kInLmTrainer) {
     if (const auto stored = start()) {
       optimiser_.load(*stored, std::vector<int64_t>(kGroups, stored->step));
       metrics_.go_on_from(stored->loss);

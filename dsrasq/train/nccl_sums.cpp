@@ -17,7 +17,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr const char* kWhere = "train.processes";
+constexpr const char* kInNcclSums = "train.processes";
 
 // NCCL's C interface as nccl.h of version 2 has it (it is loaded with a CUDA build of LibTorch). No
 // header is needed to build, so one program serves machines with and without GPUs.
@@ -39,12 +39,12 @@ struct Nccl {
   Nccl() {
     // Never closed: LibTorch needs it too.
     void* library = dlopen("libnccl.so.2", RTLD_NOW);
-    DSRASQ_CHECK(library != nullptr, kUnavailable, kWhere,
+    DSRASQ_CHECK(library != nullptr, kUnavailable, kInNcclSums,
                  "GPUs of several processes need NCCL, which cannot be loaded: ", dlerror());
     const auto load = [&](auto& function, const char* name) {
       using Function = std::remove_reference_t<decltype(function)>;
       function = reinterpret_cast<Function>(dlsym(library, name));
-      DSRASQ_CHECK(function != nullptr, kUnavailable, kWhere, "this NCCL has no ", name);
+      DSRASQ_CHECK(function != nullptr, kUnavailable, kInNcclSums, "this NCCL has no ", name);
     };
     load(get_unique_id, "ncclGetUniqueId");
     load(init_rank, "ncclCommInitRank");
@@ -66,7 +66,7 @@ int type_of(const at::Tensor& values) {
     case at::kLong: return kInt64;
     default: break;
   }
-  throw Error(ErrorCode::kInternal, kWhere, "sums over processes are of fp32, fp64 or int64");
+  throw Error(ErrorCode::kInternal, kInNcclSums, "sums over processes are of fp32, fp64 or int64");
 }
 
 class NcclSum final : public PendingSum {

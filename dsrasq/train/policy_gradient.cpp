@@ -10,7 +10,7 @@
 
 namespace dsrasq::train {
 namespace {
-constexpr const char* kWhere = "train.policy_gradient";
+constexpr const char* kInPolicyGradient = "train.policy_gradient";
 constexpr double kLeastWeight = 1e-12;
 }  // namespace
 
@@ -27,7 +27,7 @@ at::Tensor discounted_credit(const at::Tensor& rewards, int64_t horizon, double 
 
 at::Tensor leave_one_out(const at::Tensor& credits) {
   const auto n = static_cast<double>(credits.size(0));
-  DSRASQ_CHECK(n >= 2, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(n >= 2, kInvalidArgument, kInPolicyGradient,
                "leaving one sample out wants at least 2 of them, there is ", credits.size(0));
   return (credits - credits.mean({0}, true)) * (n / (n - 1));
 }

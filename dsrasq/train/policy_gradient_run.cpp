@@ -16,7 +16,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr const char* kWhere = "train.policy_gradient";
+constexpr const char* kInPolicyGradientRun = "train.policy_gradient";
 constexpr uint64_t kRolloutStream = 910000, kThresholdStream = 5, kFitStream = 6;
 constexpr int64_t kFitStep = int64_t{1} << 40;  // of stretches that no training step reads
 constexpr double kLeastThreshold = -30;
@@ -31,7 +31,7 @@ SelectionKind kind_of(const std::string& policy) {
 
 void check_policy_gradient_options(const PolicyGradientOptions& o) {
   const auto want = [](bool ok, const char* what) {
-    DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what);
+    DSRASQ_CHECK(ok, kInvalidArgument, kInPolicyGradientRun, what);
   };
   const bool leaves_out = o.baseline == "leave-one-out";
   want(o.steps >= 0 && o.steps <= 100'000'000, "--rl-steps has to be from 0 to 100000000");

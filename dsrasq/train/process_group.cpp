@@ -19,7 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kWhere = "train.processes";
+constexpr const char* kInProcessGroup = "train.processes";
 constexpr auto kBetweenAsking = 20ms;  // the store
 constexpr auto kBetweenTries = 50us;   // of a sum under way
 
@@ -73,16 +73,16 @@ ProcessGroup::~ProcessGroup() = default;
 void ProcessGroup::meet(std::chrono::milliseconds patience) {
   WorkerStore& store = connections_->store;
   const std::string size = std::to_string(place_.size), others = store.set_once("size", size);
-  DSRASQ_CHECK(size == others, kInvalidArgument, kWhere, "process ", place_.rank,
+  DSRASQ_CHECK(size == others, kInvalidArgument, kInProcessGroup, "process ", place_.rank,
                " has WORLD_SIZE ", size, ", others have ", others);
-  DSRASQ_CHECK(store.add(concat("came/", place_.rank), 1) == 1, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(store.add(concat("came/", place_.rank), 1) == 1, kInvalidArgument, kInProcessGroup,
                "two processes have RANK ", place_.rank);
   const Clock::time_point start = Clock::now();
   for (int64_t came = store.add("came", 1); came < place_.size; came = store.add("came", 0)) {
     connections_->watch.check();
     check_interrupt();
-    DSRASQ_CHECK(Clock::now() - start < patience, kUnavailable, kWhere, came, " of ", place_.size,
-                 " processes came to ", place_.address, ":", place_.port, " within ",
+    DSRASQ_CHECK(Clock::now() - start < patience, kUnavailable, kInProcessGroup, came, " of ",
+                 place_.size, " processes came to ", place_.address, ":", place_.port, " within ",
                  std::chrono::duration_cast<std::chrono::seconds>(patience).count(), " s");
     std::this_thread::sleep_for(kBetweenAsking);
   }
@@ -160,7 +160,7 @@ void ProcessGroup::check_same(const std::string& text, const char* what) {
   if (!connections_) return;
   const std::string name = concat("same/", n_checks_++);
   DSRASQ_CHECK(reached([&] { return connections_->store.set_once(name, text); }) == text,
-               kInvalidArgument, kWhere, "process ", place_.rank, " has other ", what,
+               kInvalidArgument, kInProcessGroup, "process ", place_.rank, " has other ", what,
                " than the others");
 }
 
@@ -173,12 +173,14 @@ void ProcessGroup::first_then_others(const std::function<void()>& work) {
 std::shared_ptr<ProcessGroup> join_processes(std::string& device) {
   const std::optional<WorkerPlace> place = worker_place();
   if (!place) return std::make_shared<ProcessGroup>();
-  DSRASQ_CHECK(!device.starts_with("cuda:"), kInvalidArgument, kWhere, "--device is ", device,
+  DSRASQ_CHECK(!device.starts_with("cuda:"), kInvalidArgument, kInProcessGroup, "--device is ",
+               device,
                ", but which GPU each of several processes has is what LOCAL_RANK says: want cuda");
   if (device != "cuda") return std::make_shared<ProcessGroup>(*place, at::kCPU);
   const int64_t n_gpus = at::hasCUDA() ? at::getNumGPUs() : 0;
-  DSRASQ_CHECK(place->local_rank < n_gpus, kUnavailable, kWhere, "LOCAL_RANK ", place->local_rank,
-               " wants GPU ", place->local_rank, " of this machine, which has ", n_gpus);
+  DSRASQ_CHECK(place->local_rank < n_gpus, kUnavailable, kInProcessGroup, "LOCAL_RANK ",
+               place->local_rank, " wants GPU ", place->local_rank, " of this machine, which has ",
+               n_gpus);
   const at::Device gpu(at::kCUDA, static_cast<at::DeviceIndex>(place->local_rank));
   device = gpu.str();
   c10::impl::VirtualGuardImpl(at::kCUDA).setDevice(gpu);

@@ -17,7 +17,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr const char* kWhere = "train.retriever";
+constexpr const char* kInRetrieverTrainer = "train.retriever";
 // Steps that pay for first-time costs, left out when the speed is measured, and the part of the
 // budget that evaluations and checkpoints leave.
 constexpr int64_t kSlowSteps = 5;
@@ -27,9 +27,9 @@ constexpr double kBudgetForSteps = 0.93;
 
 void check_retriever_options(const TrainInput& input, const RetrieverTrainOptions& o) {
   const auto want = [](bool ok, const char* what) {
-    DSRASQ_CHECK(ok, kInvalidArgument, kWhere, what);
+    DSRASQ_CHECK(ok, kInvalidArgument, kInRetrieverTrainer, what);
   };
-  check_run_options(o, kWhere);
+  check_run_options(o, kInRetrieverTrainer);
   check_shares(input, o);
   want(o.steps >= 1 || !o.init.empty(), "--steps has to be from 1 to 100000000, or 0 with --init");
   want(o.learning_rate > 0 && std::isfinite(o.learning_rate), "--lr has to be above 0");
@@ -46,17 +46,18 @@ std::optional<retriever::Adapter> initial_adapter(const TrainInput& input,
                                                   const RetrieverTrainOptions& options) {
   if (options.init.empty()) return std::nullopt;
   auto adapter = retriever::Adapter::load(options.init);
-  DSRASQ_CHECK(adapter.base_fingerprint == input.fingerprint, kBadInput, kWhere, options.init,
-               ": an adapter for another model, ", adapter.base_name);
+  DSRASQ_CHECK(adapter.base_fingerprint == input.fingerprint, kBadInput, kInRetrieverTrainer,
+               options.init, ": an adapter for another model, ", adapter.base_name);
   DSRASQ_CHECK(adapter.lora.empty() && adapter.slots.empty() && adapter.thresholds.empty() &&
                    adapter.budgets.empty(),
-               kBadInput, kWhere, options.init,
+               kBadInput, kInRetrieverTrainer, options.init,
                " was trained jointly; the warm-up would lose all but its indexers");
   DSRASQ_CHECK(adapter.n_heads == options.n_heads && adapter.head_dim == options.head_dim,
-               kInvalidArgument, kWhere, options.init, " has --index-heads ", adapter.n_heads,
-               " and --index-dim ", adapter.head_dim, ", which a run from it has to have too");
+               kInvalidArgument, kInRetrieverTrainer, options.init, " has --index-heads ",
+               adapter.n_heads, " and --index-dim ", adapter.head_dim,
+               ", which a run from it has to have too");
   for (const int64_t layer : retriever_layers(input.model.shape()))
-    DSRASQ_CHECK(adapter.indexers.contains(layer), kBadInput, kWhere, options.init,
+    DSRASQ_CHECK(adapter.indexers.contains(layer), kBadInput, kInRetrieverTrainer, options.init,
                  ": no indexer for layer ", layer);
   return adapter;
 }
@@ -145,9 +146,10 @@ void Trainer::check_finite(int64_t step, const at::Tensor& losses, const at::Ten
   const float* loss = losses.const_data_ptr<float>();
   const float* norm = norms.const_data_ptr<float>();
   for (int64_t i = 0; i < losses.size(0); ++i)
-    DSRASQ_CHECK(std::isfinite(loss[i]) && std::isfinite(norm[i]), kStopped, kWhere, "step ", step,
-                 ", layer ", run_.parameters().layers()[static_cast<size_t>(i)], ": the loss is ",
-                 loss[i], " and the gradient's norm ", norm[i], "; ", last_checkpoint());
+    DSRASQ_CHECK(std::isfinite(loss[i]) && std::isfinite(norm[i]), kStopped, kInRetrieverTrainer,
+                 "step ", step, ", layer ", run_.parameters().layers()[static_cast<size_t>(i)],
+                 ": the loss is ", loss[i], " and the gradient's norm ", norm[i], "; ",
+                 last_checkpoint());
 }
 
 void Trainer::step(int64_t number) {

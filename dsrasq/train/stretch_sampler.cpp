@@ -9,7 +9,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr const char* kWhere = "train.data";
+constexpr const char* kInStretchSampler = "train.data";
 constexpr int64_t kHoldOutEvery = 32;
 // Streams of the random numbers; a step's batch counts up from the first.
 constexpr uint64_t kTrainingStream = 1000, kHeldOutStream = 1, kHeldOutTaskStream = 2;
@@ -40,7 +40,7 @@ void StretchSampler::check_length(const std::vector<Range>& ranges, int64_t leng
                                   const char* option) const {
   int64_t longest = 0;
   for (const Range& range : ranges) longest = std::max(longest, range.end - range.begin);
-  DSRASQ_CHECK(longest >= length, kBadInput, kWhere, "--", option, " is ", length,
+  DSRASQ_CHECK(longest >= length, kBadInput, kInStretchSampler, "--", option, " is ", length,
                " tokens, but the longest of the ", ranges.size(), " texts ",
                &ranges == &training_ ? "to train on" : "held out", " has ", longest);
 }

@@ -17,7 +17,7 @@ using data::TaskDocument;
 using data::TaskFormat;
 using data::TaskSample;
 
-constexpr const char* kWhere = "train.task_texts";
+constexpr const char* kInTaskTexts = "train.task_texts";
 constexpr const char* kSpace = " \t\r\n";
 constexpr int64_t kQuestionTail = 4;   // tokens: the end of a question already looks for the answer
 constexpr int64_t kPassageMargin = 2;  // tokens that a passage may take more beside its neighbours
@@ -41,7 +41,8 @@ void check_trains(const TaskSample& sample, const std::string& path) {
   const bool evaluates = sample.format == TaskFormat::kLongBench ||
                          sample.format == TaskFormat::kRuler ||
                          sample.format == TaskFormat::kKeyValue;
-  DSRASQ_CHECK(!evaluates, kBadInput, kWhere, path, ": ", data::task_format_name(sample.format),
+  DSRASQ_CHECK(!evaluates, kBadInput, kInTaskTexts, path, ": ",
+               data::task_format_name(sample.format),
                " data is there to evaluate with, not to train on");
 }
 
@@ -100,7 +101,7 @@ TaskTexts::TaskTexts(const std::vector<std::string>& paths, Encode encode,
       add_to(hash, *sample);
       ++(add(std::move(*sample), path) ? n_taken : n_left_out);
     }
-    DSRASQ_CHECK(n_taken > 0, kBadInput, kWhere, path, ": none of its ", n_left_out,
+    DSRASQ_CHECK(n_taken > 0, kBadInput, kInTaskTexts, path, ": none of its ", n_left_out,
                  " samples fits into a stretch of ", options_.length, " tokens (--length)");
     if (n_left_out > 0)
       log(LogLevel::kInfo, concat(path, ": ", n_left_out, " of ", n_taken + n_left_out,
@@ -139,7 +140,7 @@ bool TaskTexts::add(TaskSample sample, const std::string& path) {
   int64_t longest = answers.empty() ? room + 1 : 0;
   for (const Answer& answer : answers) {
     const Parts parts = encode(shortest, answer);
-    DSRASQ_CHECK(static_cast<int64_t>(parts.answer.size()) < room, kBadInput, kWhere, path,
+    DSRASQ_CHECK(static_cast<int64_t>(parts.answer.size()) < room, kBadInput, kInTaskTexts, path,
                  ": the answer of sample ", sample.id, " has ", parts.answer.size(),
                  " tokens, a stretch only ", options_.length, " (--length)");
     longest = std::max(longest, parts.size());

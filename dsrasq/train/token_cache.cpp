@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kWhere = "train.token_cache";
+constexpr const char* kInTokenCache = "train.token_cache";
 constexpr const char* kKind = "dsrasq tokens";
 constexpr uint32_t kVersion = 1;
 constexpr int64_t kWritePiece = 1 << 20;  // tokens
@@ -51,18 +51,18 @@ TokenCache::TokenCache(const fs::path& path) : file_(path, kKind, kVersion) {
   vocabulary_ = text_of(file_.require("vocabulary"));
   source_ = text_of(file_.require("source"));
   const auto ends = file_.require("ends");
-  DSRASQ_CHECK(ends.size() % sizeof(int64_t) == 0, kBadInput, kWhere, path.string(),
+  DSRASQ_CHECK(ends.size() % sizeof(int64_t) == 0, kBadInput, kInTokenCache, path.string(),
                ": section \"ends\" has ", ends.size(), " bytes, want a multiple of 8");
   ends_.resize(ends.size() / sizeof(int64_t));
   std::memcpy(ends_.data(), ends.data(), ends.size());
   for (size_t i = 0; i < ends_.size(); ++i)
-    DSRASQ_CHECK(ends_[i] >= (i == 0 ? 0 : ends_[i - 1]), kBadInput, kWhere, path.string(),
+    DSRASQ_CHECK(ends_[i] >= (i == 0 ? 0 : ends_[i - 1]), kBadInput, kInTokenCache, path.string(),
                  ": document ", i, " ends before it begins");
   width_ = file_.find("tokens16") ? 2 : 4;
   tokens_ = file_.require(width_ == 2 ? "tokens16" : "tokens32");
   DSRASQ_CHECK(tokens_.size() / static_cast<size_t>(width_) == static_cast<size_t>(n_tokens()) &&
                    tokens_.size() % static_cast<size_t>(width_) == 0,
-               kBadInput, kWhere, path.string(), ": holds ", tokens_.size(),
+               kBadInput, kInTokenCache, path.string(), ": holds ", tokens_.size(),
                " bytes of tokens, want ", n_tokens(), " tokens of ", width_, " bytes");
 }
 
@@ -75,7 +75,7 @@ bool TokenCache::is_one(const fs::path& path) {
 }
 
 std::vector<int32_t> TokenCache::read(int64_t first, int64_t n) const {
-  DSRASQ_CHECK(first >= 0 && n >= 0 && n <= n_tokens() - first, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(first >= 0 && n >= 0 && n <= n_tokens() - first, kInvalidArgument, kInTokenCache,
                file_.path().string(), ": tokens ", first, " to ", first + n, " of ", n_tokens());
   std::vector<int32_t> ids(static_cast<size_t>(n));
   const auto bytes = tokens_.subspan(static_cast<size_t>(first * width_));

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr const char* kWhere = "train.checkpoint";
+constexpr const char* kInTrainingCheckpoint = "train.checkpoint";
 constexpr const char* kFormat = "dsrasq-retriever-training";
 
 // What is no UTF-8 (a file's name need not be) becomes U+FFFD.
@@ -30,8 +30,8 @@ std::string as_text(const json& value) {
 
 at::Tensor read_matrix(const formats::SafetensorsFile& file, const char* name) {
   const formats::NamedTensor& stored = file.require(name);
-  DSRASQ_CHECK(stored.dtype == formats::Dtype::kF32 && stored.shape.size() == 2, kBadInput, kWhere,
-               file.path().string(), ": ", name, " is not a matrix of F32");
+  DSRASQ_CHECK(stored.dtype == formats::Dtype::kF32 && stored.shape.size() == 2, kBadInput,
+               kInTrainingCheckpoint, file.path().string(), ": ", name, " is not a matrix of F32");
   at::Tensor values = at::empty(stored.shape, at::kFloat);
   std::memcpy(values.mutable_data_ptr(), stored.bytes.data(), stored.bytes.size());
   return values;
@@ -42,7 +42,7 @@ json parse_state(const formats::SafetensorsFile& file) {
   const auto state = file.metadata().find("state");
   DSRASQ_CHECK(format != file.metadata().end() && format->second == kFormat &&
                    state != file.metadata().end(),
-               kBadInput, kWhere, file.path().string(),
+               kBadInput, kInTrainingCheckpoint, file.path().string(),
                ": no checkpoint of a retriever's training");
   return json::parse(state->second, nullptr, false);
 }
@@ -59,7 +59,7 @@ TrainingState read_state(const fs::path& path) {
     state.identity = stored.at("identity").get<std::string>();
     state.options = stored.at("options").get<std::map<std::string, std::string>>();
   } catch (const json::exception& error) {
-    throw Error(ErrorCode::kBadInput, kWhere,
+    throw Error(ErrorCode::kBadInput, kInTrainingCheckpoint,
                 concat(path.string(), ": its state cannot be read: ", error.what()));
   }
   state.parameters = read_matrix(file, "parameters");
@@ -121,16 +121,16 @@ std::optional<TrainingState> CheckpointFolder::load() const {
 void check_same_run(const TrainingState& stored, const TrainingState& wanted,
                     const fs::path& folder) {
   constexpr const char* kAdvice = "; choose another --run-dir, or start over with --resume false";
-  DSRASQ_CHECK(stored.identity == wanted.identity, kInvalidArgument, kWhere, folder.string(),
-               " holds a training of another model or of other data", kAdvice);
+  DSRASQ_CHECK(stored.identity == wanted.identity, kInvalidArgument, kInTrainingCheckpoint,
+               folder.string(), " holds a training of another model or of other data", kAdvice);
   for (const auto& [name, value] : wanted.options) {
     const auto found = stored.options.find(name);
     const std::string was = found == stored.options.end() ? "(not there)" : found->second;
-    DSRASQ_CHECK(as_text(was) == as_text(value), kInvalidArgument, kWhere, folder.string(),
-                 " was started with --", name, " ", was, ", not ", value, kAdvice);
+    DSRASQ_CHECK(as_text(was) == as_text(value), kInvalidArgument, kInTrainingCheckpoint,
+                 folder.string(), " was started with --", name, " ", was, ", not ", value, kAdvice);
   }
-  DSRASQ_CHECK(stored.parameters.sizes() == wanted.parameters.sizes(), kBadInput, kWhere,
-               folder.string(), " holds parameters of another shape");
+  DSRASQ_CHECK(stored.parameters.sizes() == wanted.parameters.sizes(), kBadInput,
+               kInTrainingCheckpoint, folder.string(), " holds parameters of another shape");
 }
 
 }  // namespace dsrasq::train

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kWhere = "train.stages";
+constexpr const char* kInTrainingStages = "train.stages";
 constexpr int64_t kDefaultRlSteps = 200;  // where --stages names rl and --rl-steps is 0
 
 fs::path warmup_folder(const StagedTrainOptions& options) {
@@ -102,18 +102,19 @@ Stages stages_of(const StagedTrainOptions& options) {
   std::istringstream in(options.stages);
   for (std::string name; std::getline(in, name, ',');) {
     while (next < known.size() && name != known[next].first) ++next;
-    DSRASQ_CHECK(next < known.size(), kInvalidArgument, kWhere, "--stages is ", options.stages,
-                 ", want a list of warmup, joint and rl in this order");
+    DSRASQ_CHECK(next < known.size(), kInvalidArgument, kInTrainingStages, "--stages is ",
+                 options.stages, ", want a list of warmup, joint and rl in this order");
     *known[next++].second = true;
   }
-  DSRASQ_CHECK(!stages.warmup || options.warmup_stage_steps > 0, kInvalidArgument, kWhere,
-               "--stages names warmup, but --warmup-stage-steps is ", options.warmup_stage_steps);
-  DSRASQ_CHECK(!stages.joint || options.steps > 0, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(!stages.warmup || options.warmup_stage_steps > 0, kInvalidArgument,
+               kInTrainingStages, "--stages names warmup, but --warmup-stage-steps is ",
+               options.warmup_stage_steps);
+  DSRASQ_CHECK(!stages.joint || options.steps > 0, kInvalidArgument, kInTrainingStages,
                "--stages names joint, but --steps is 0");
-  DSRASQ_CHECK(stages.rl || options.rl.steps == 0, kInvalidArgument, kWhere, "--rl-steps is ",
-               options.rl.steps, ", but --stages leaves out rl");
+  DSRASQ_CHECK(stages.rl || options.rl.steps == 0, kInvalidArgument, kInTrainingStages,
+               "--rl-steps is ", options.rl.steps, ", but --stages leaves out rl");
   const bool is_share = options.warmup_stage_share > 0 && options.warmup_stage_share < 1;
-  DSRASQ_CHECK(is_share, kInvalidArgument, kWhere,
+  DSRASQ_CHECK(is_share, kInvalidArgument, kInTrainingStages,
                "--warmup-stage-share has to be between 0 and 1");
   return stages;
 }

@@ -9,12 +9,12 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr const char* kWhere = "train.processes";
+constexpr const char* kInWorkerPlace = "train.processes";
 constexpr int64_t kMostProcesses = 65536, kMostPort = 65535;
 
 std::string text_of(const char* name) {
   const char* value = std::getenv(name);
-  DSRASQ_CHECK(value != nullptr && *value != '\0', kInvalidArgument, kWhere, name,
+  DSRASQ_CHECK(value != nullptr && *value != '\0', kInvalidArgument, kInWorkerPlace, name,
                " is not set, but WORLD_SIZE says that this is one of several processes");
   return value;
 }
@@ -25,7 +25,8 @@ int64_t number_of(const char* name, int64_t least, int64_t most) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   DSRASQ_CHECK(
       error == std::errc() && end == text.data() + text.size() && value >= least && value <= most,
-      kInvalidArgument, kWhere, name, " is '", text, "', want a number from ", least, " to ", most);
+      kInvalidArgument, kInWorkerPlace, name, " is '", text, "', want a number from ", least,
+      " to ", most);
   return value;
 }
 

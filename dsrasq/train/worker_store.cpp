@@ -16,7 +16,7 @@ using Store = c10::intrusive_ptr<c10d::Store>;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kWhere = "train.processes";
+constexpr const char* kInWorkerStore = "train.processes";
 constexpr int kOnlyFatal = 3;
 // So often a process that waits for its server looks whether the user wants it to stop.
 constexpr milliseconds kOneTry{2000};
@@ -30,7 +30,7 @@ Store served(const WorkerPlace& place) {
   try {
     return c10::make_intrusive<c10d::TCPStore>(place.address, options);
   } catch (const std::exception& error) {
-    throw Error(ErrorCode::kUnavailable, kWhere,
+    throw Error(ErrorCode::kUnavailable, kInWorkerStore,
                 concat("process 0 cannot listen at ", place.address, ":", place.port,
                        " (MASTER_ADDR and MASTER_PORT): ", first_line(error.what())));
   }
@@ -49,8 +49,8 @@ Store reached(const WorkerPlace& place, milliseconds patience) {
       store->setTimeout(patience);
       return store;
     } catch (const std::exception& error) {
-      DSRASQ_CHECK(Clock::now() - start < patience, kUnavailable, kWhere, "process ", place.rank,
-                   " finds nobody at ", place.address, ":", place.port,
+      DSRASQ_CHECK(Clock::now() - start < patience, kUnavailable, kInWorkerStore, "process ",
+                   place.rank, " finds nobody at ", place.address, ":", place.port,
                    " (MASTER_ADDR and MASTER_PORT): ", first_line(error.what()));
     }
   }

@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kWhere = "train.processes";
+constexpr const char* kInWorkerWatch = "train.processes";
 constexpr const char *kFailed = "failed", *kHeard = "heard", *kBroken = "broken";
 constexpr auto kBetweenLooks = 500ms;
 // Looks, so that a machine that slept does not take the others for dead: 20 s, and where a
@@ -44,7 +44,7 @@ WorkerWatch::~WorkerWatch() {
 void WorkerWatch::check() const {
   if (!failed_) return;
   const std::lock_guard lock(mutex_);
-  throw Error(failure_->code, kWhere, failure_->message);
+  throw Error(failure_->code, kInWorkerWatch, failure_->message);
 }
 
 void WorkerWatch::take(Failure failure) {
@@ -88,7 +88,7 @@ void WorkerWatch::explain(const std::exception& broken) {
     check();
     std::this_thread::sleep_for(20ms);
   }
-  throw Error(ErrorCode::kStopped, kWhere,
+  throw Error(ErrorCode::kStopped, kInWorkerWatch,
               concat("the connection of process ", place_.rank,
                      " to the others is lost: ", first_line(broken.what())));
 }
