@@ -40,6 +40,7 @@ Command chat_command();
 Command convert_command();
 Command train_retriever_command();
 Command train_joint_command();
+Command train_lm_command();
 Command eval_perplexity_command();
 Command eval_needle_command();
 Command eval_qa_command();

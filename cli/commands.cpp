@@ -12,6 +12,7 @@ std::vector<Command> all_commands() {
           convert_command(),
           train_retriever_command(),
           train_joint_command(),
+          train_lm_command(),
           eval_perplexity_command(),
           eval_needle_command(),
           eval_qa_command(),

@@ -82,7 +82,7 @@ Json model_json(const InspectConfig& config) {
   for (const auto& [name, value] : checkpoint::config_fields(model->config()))
     settings[name] = value;
   const std::string fingerprint = model->fingerprint();
-  const auto adapter = retriever::find_adapter(fingerprint, session::adapter_folders());
+  const auto adapter = retriever::find_adapter(fingerprint, session::adapter_folders(config.file));
   Json result{{"kind", "model"},
               {"file", config.file},
               {"description", model->describe()},

@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 
 #include "dsrasq/core/error.h"
@@ -44,7 +45,7 @@ policy::AttentionShape attention_shape(const ModelConfig& config) {
   return shape;
 }
 
-// Reads weights by layer and canonical name, onto the wanted device.
+// Weights of a checkpoint by canonical name, onto the wanted device.
 class Loader {
  public:
   Loader(const Checkpoint& checkpoint, const LoadOptions& options)
@@ -81,13 +82,44 @@ class Loader {
   bool packed_;
 };
 
+// Tensors in memory by canonical name, as they are: gradients reach them.
+class Tensors {
+ public:
+  explicit Tensors(const WeightsByName& weights) : weights_(weights) {}
+
+  ops::Linear linear(const std::vector<std::string>& names) const {
+    std::vector<at::Tensor> parts;
+    for (const std::string& name : names) parts.push_back(weights_.at(name + ".weight"));
+    return ops::Linear::dense(parts.size() == 1 ? parts.front() : at::cat(parts));
+  }
+  at::Tensor norm(const std::string& name) const {
+    const auto found = weights_.find(name + ".weight");
+    return found == weights_.end() ? at::Tensor() : found->second;
+  }
+
+ private:
+  const WeightsByName& weights_;
+};
+
 }  // namespace
 
 Transformer::Transformer(const Checkpoint& checkpoint, const LoadOptions& options)
     : config_(checkpoint.config()), options_(options), shape_(attention_shape(config_)) {
-  const Loader load(checkpoint, options);
+  take_weights(Loader(checkpoint, options));
+}
+
+Transformer::Transformer(const ModelConfig& config, const WeightsByName& weights)
+    : config_(config), shape_(attention_shape(config_)) {
+  const at::Tensor& embedding = weights.at("token_embd.weight");
+  options_ = {.device = embedding.device(), .dtype = embedding.scalar_type(), .packed = false};
+  trains_weights_ = embedding.requires_grad();
+  take_weights(Tensors(weights));
+}
+
+template <class Source>
+void Transformer::take_weights(const Source& load) {
   embedding_ = load.linear({"token_embd"});
-  head_ = checkpoint.find("output.weight") != nullptr ? load.linear({"output"}) : embedding_;
+  head_ = config_.tied_embeddings ? embedding_ : load.linear({"output"});
   output_norm_ = load.norm("output_norm");
   for (int64_t i = 0; i < config_.n_layers; ++i) {
     const std::string at = "blk." + std::to_string(i) + ".";
@@ -161,10 +193,12 @@ at::Tensor Transformer::layer_forward(int64_t index, at::Tensor h, policy::Polic
   const int64_t n_kv = config_.n_kv_heads * config_.head_dim;
 
   // What training would keep of norms and the feed-forward part is several times what it keeps of
-  // all the rest. They hold no trained weights, so each is a function of one tensor.
-  const at::Tensor x = ops::recomputed(
-      [norm = layer.attn_norm, eps](const at::Tensor& t) { return ops::rms_norm(t, norm, eps); },
-      h);
+  // all the rest. Where they hold no trained weights, each is a function of one tensor.
+  const auto kept_small = [&](const std::function<at::Tensor(const at::Tensor&)>& function) {
+    return trains_weights_ ? function(h) : ops::recomputed(function, h);
+  };
+  const at::Tensor x = kept_small(
+      [norm = layer.attn_norm, eps](const at::Tensor& t) { return ops::rms_norm(t, norm, eps); });
   const at::Tensor qkv = linear(layer.qkv, layer.qkv_lora, x);
   const auto heads = [&](int64_t first, int64_t width, const at::Tensor& norm) {
     const at::Tensor part = qkv.narrow(1, first, width).contiguous();
@@ -180,12 +214,10 @@ at::Tensor Transformer::layer_forward(int64_t index, at::Tensor h, policy::Polic
   if (layer.post_attn_norm.defined()) o = ops::rms_norm(o, layer.post_attn_norm, eps);
   h = ops::add(h, o);
 
-  at::Tensor f = ops::recomputed(
-      [norm = layer.ffn_norm, gate_up = layer.gate_up, eps,
-       activation = config_.activation](const at::Tensor& t) {
-        return ops::gated(gate_up(ops::rms_norm(t, norm, eps)), activation);
-      },
-      h);
+  at::Tensor f = kept_small([norm = layer.ffn_norm, gate_up = layer.gate_up, eps,
+                             activation = config_.activation](const at::Tensor& t) {
+    return ops::gated(gate_up(ops::rms_norm(t, norm, eps)), activation);
+  });
   f = linear(layer.down, layer.down_lora, f);
   if (layer.post_ffn_norm.defined()) f = ops::rms_norm(f, layer.post_ffn_norm, eps);
   return ops::add(h, f);

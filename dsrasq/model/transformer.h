@@ -5,7 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "dsrasq/checkpoint/checkpoint.h"
@@ -22,9 +23,16 @@ struct LoadOptions {
   bool packed = true;  ///< CPU: keep the weights quantised (false: dense fp32 tensors)
 };
 
+/// Dense weights by their names in a checkpoint (checkpoint/tensor_names.h), all on one device.
+/// Matrices have one dtype, that of the activations.
+using WeightsByName = std::map<std::string, at::Tensor>;
+
 class Transformer {
  public:
   Transformer(const checkpoint::Checkpoint& checkpoint, const LoadOptions& options);
+  /// Of weights in memory, which it shares: the differentiable calls give them gradients where they
+  /// require any. `weights` has an entry for each of `checkpoint::wanted_tensors(config)`.
+  Transformer(const checkpoint::ModelConfig& config, const WeightsByName& weights);
 
   /// This model with an adapter's low-rank additions. The weights are shared, so the copy costs
   /// little; gradients reach `lora` where the weights are dense. Throws kBadInput naming what does
@@ -41,8 +49,8 @@ class Transformer {
   /// States `[T, E]` to fp32 logits `[T, V]`.
   at::Tensor logits(const at::Tensor& states) const;
 
-  /// The same two with gradients recorded, for dense weights only (`packed` false on the CPU); the
-  /// weights themselves get none.
+  /// The same two with gradients recorded, for dense weights only (`packed` false on the CPU). A
+  /// checkpoint's weights get none.
   at::Tensor differentiable_forward(const at::Tensor& ids, policy::Policy& policy) const;
   at::Tensor differentiable_logits(const at::Tensor& states) const;
 
@@ -59,12 +67,15 @@ class Transformer {
     ops::Linear qkv, out, gate_up, down;
     LowRankAddition qkv_lora = {}, out_lora = {}, down_lora = {};
   };
+  template <class Source>
+  void take_weights(const Source& load);
   at::Tensor run(const at::Tensor& ids, policy::Policy& policy) const;
   void check_dense() const;
   at::Tensor layer_forward(int64_t index, at::Tensor h, policy::Policy& policy) const;
 
   checkpoint::ModelConfig config_;
   LoadOptions options_;
+  bool trains_weights_ = false;
   policy::AttentionShape shape_;
   ops::Linear embedding_, head_;
   at::Tensor output_norm_;

@@ -39,8 +39,18 @@ at::Device parse_device(const std::string& name) {
 
 }  // namespace
 
-std::vector<fs::path> adapter_folders() {
+at::Device ready_device(const std::string& device, int64_t threads) {
+  DSRASQ_CHECK(threads >= 0 && threads <= kMaxThreads, kInvalidArgument, kInEngine, "--threads is ",
+               threads, ", want 0 to ", kMaxThreads);
+  const at::Device parsed = parse_device(device);
+  if (threads > 0) set_num_threads(static_cast<int>(threads));
+  at::set_num_threads(num_threads());
+  return parsed;
+}
+
+std::vector<fs::path> adapter_folders(const fs::path& model) {
   std::vector<fs::path> folders{"adapters"};
+  if (std::error_code error; fs::is_directory(model, error)) folders.insert(folders.begin(), model);
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   if (!error) {
@@ -53,11 +63,7 @@ std::vector<fs::path> adapter_folders() {
 
 Engine::Engine(const EngineOptions& options) : options_(options) {
   check_lora_option(options.lora);
-  const at::Device device = parse_device(options.device);
-  DSRASQ_CHECK(options.threads >= 0 && options.threads <= kMaxThreads, kInvalidArgument, kInEngine,
-               "--threads is ", options.threads, ", want 0 to ", kMaxThreads);
-  if (options.threads > 0) set_num_threads(static_cast<int>(options.threads));
-  at::set_num_threads(num_threads());
+  const at::Device device = ready_device(options.device, options.threads);
 
   const auto checkpoint = checkpoint::Checkpoint::open(options.model);
   fingerprint_ = checkpoint->fingerprint();
@@ -73,7 +79,7 @@ Engine::Engine(const EngineOptions& options) : options_(options) {
   if (options.adapter == "none") return;
   adapter_path_ = options.adapter;
   if (options.adapter == "auto") {
-    const auto found = retriever::find_adapter(fingerprint_, adapter_folders());
+    const auto found = retriever::find_adapter(fingerprint_, adapter_folders(options.model));
     adapter_path_ = found ? found->string() : "";
   }
   if (adapter_path_.empty()) return;

@@ -36,9 +36,13 @@ struct EngineOptions {
   }
 };
 
-/// Where adapters are looked for: `adapters/` in the working folder and beside the program (in a
-/// checkout, or PREFIX/share/dsrasq/adapters when installed).
-std::vector<std::filesystem::path> adapter_folders();
+/// The device of that name, with this process's threads set. Throws kUnavailable when it is not
+/// there, kInvalidArgument for another name or number of threads.
+at::Device ready_device(const std::string& device, int64_t threads);
+
+/// Where adapters of a model are looked for: in its own folder, in `adapters/` in the working
+/// folder and beside the program (in a checkout, or PREFIX/share/dsrasq/adapters when installed).
+std::vector<std::filesystem::path> adapter_folders(const std::filesystem::path& model);
 
 class Engine {
  public:

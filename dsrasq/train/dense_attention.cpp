@@ -47,18 +47,19 @@ at::Tensor masked_logits(const DenseAttention& a, const RowBlock& block, bool cl
 
 // The fused kernel: plain causal attention, no matrix of logits anywhere.
 at::Tensor attend_fused(const DenseAttention& a) {
-  const int64_t repeats = a.q.size(1) / a.k.size(1);
-  const auto heads = [](const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
-  const auto repeated = [&](const at::Tensor& x) {
-    return heads(repeats == 1 ? x : x.repeat_interleave(repeats, 1));
-  };
-  return at::scaled_dot_product_attention(heads(a.q), repeated(a.k), repeated(a.v), std::nullopt,
-                                          0.0, true, a.scale)
+  const auto heads = [&](const at::Tensor& x) { return heads_first(x.unsqueeze(0), a.q.size(1)); };
+  return at::scaled_dot_product_attention(heads(a.q), heads(a.k), heads(a.v), std::nullopt, 0.0,
+                                          true, a.scale)
       .squeeze(0)
       .transpose(0, 1);
 }
 
 }  // namespace
+
+at::Tensor heads_first(const at::Tensor& x, int64_t n_heads) {
+  const int64_t repeats = n_heads / x.size(2);
+  return (repeats == 1 ? x : x.repeat_interleave(repeats, 2)).transpose(1, 2);
+}
 
 at::Tensor grouped_product(const at::Tensor& q, const at::Tensor& k) {
   return ops::grouped_products(q.transpose(0, 1), k.transpose(0, 1));

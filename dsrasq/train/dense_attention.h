@@ -42,6 +42,8 @@ struct DenseAttention {
                            int64_t d_max, AngleCache& angles);
 };
 
+/// `[B, T, Hkv, D]` to `[B, H, T, D]`, every head as often as there are query heads for it.
+at::Tensor heads_first(const at::Tensor& x, int64_t n_heads);
 /// `[R, H, D]` and `[N, Hkv, D]` to the dot products `[H, R, N]`.
 at::Tensor grouped_product(const at::Tensor& q, const at::Tensor& k);
 /// Weights `[H, R, N]` times values `[N, Hkv, D]`: `[R, H, D]`.

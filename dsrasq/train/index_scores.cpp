@@ -14,7 +14,7 @@ using torch::autograd::variable_list;
 
 // ReLU(q_h . c) of a head [R, N].
 at::Tensor active_dots(const at::Tensor& query, const at::Tensor& key, int64_t head) {
-  return query.select(0, head).matmul(key.t()).relu_();
+  return query.select(0, head).matmul(key.transpose(-2, -1)).relu_();
 }
 
 class IndexScores : public torch::autograd::Function<IndexScores> {
@@ -22,9 +22,11 @@ class IndexScores : public torch::autograd::Function<IndexScores> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& query,
                             const at::Tensor& key, const at::Tensor& weight) {
     context->save_for_backward({query, key, weight});
-    at::Tensor scores = at::zeros({query.size(1), key.size(0)}, key.options());
+    std::vector<int64_t> sizes = query.sizes().slice(1).vec();
+    sizes.back() = key.size(-2);
+    at::Tensor scores = at::zeros(sizes, key.options());
     for (int64_t h = 0; h < query.size(0); ++h)
-      scores.addcmul_(active_dots(query, key, h), weight.narrow(1, h, 1));
+      scores.addcmul_(active_dots(query, key, h), weight.narrow(-1, h, 1));
     return scores;
   }
 

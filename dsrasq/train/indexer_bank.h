@@ -34,6 +34,9 @@ class IndexerBank {
   const at::Tensor& matrix() const { return matrix_; }
   /// Row `i` as parameters: views, so that writing to them writes to the matrix.
   retriever::IndexerParameters& indexer(int64_t i) { return views_[static_cast<size_t>(i)]; }
+  const retriever::IndexerParameters& indexer(int64_t i) const {
+    return views_[static_cast<size_t>(i)];
+  }
 
  private:
   IndexerSize size_;

@@ -1,18 +1,17 @@
 #include "dsrasq/train/joint_trainer.h"
 
-#include <ATen/Functions.h>
-#include <ATen/TensorOperators.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <utility>
+#include <vector>
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/train/adam.h"
+#include "dsrasq/train/group_optimiser.h"
 #include "dsrasq/train/run_options.h"
+#include "dsrasq/train/step_metrics.h"
 #include "dsrasq/train/training_loop.h"
 
 namespace dsrasq::train {
@@ -90,6 +89,16 @@ nlohmann::json score_json(const JointScore& score) {
           {"full_attention_answer_nll", score.teacher_answer_nll}};
 }
 
+std::vector<OptimisedGroup> optimised(JointParameters& parameters,
+                                      const JointTrainOptions& options) {
+  std::vector<OptimisedGroup> groups;
+  for (ParameterGroup& group : parameters.groups())
+    groups.push_back({group.bank.matrix(),
+                      group.bank.gradient(),
+                      {.clip = options.clip, .weight_decay = group.weight_decay}});
+  return groups;
+}
+
 class Trainer final : private TrainingLoop {
  public:
   using Progress = std::function<void(const JointProgress&)>;
@@ -102,9 +111,9 @@ class Trainer final : private TrainingLoop {
         progress_(progress),
         sampler_(cache, input.train.encode, stretch_options(input.train, options)),
         run_(input, options, sampler_),
-        policy_gradient_(run_, input, options, sampler_) {
-    for (ParameterGroup& group : run_.parameters().groups())
-      adam_.emplace_back(group.bank.matrix());
+        policy_gradient_(run_, input, options, sampler_),
+        optimiser_(optimised(run_.parameters(), options)),
+        metrics_(kInJointTrainer) {
     if (const auto stored = start()) go_on_from(*stored);
   }
 
@@ -112,7 +121,9 @@ class Trainer final : private TrainingLoop {
 
  private:
   void step(int64_t number) override;
-  void settle() override;
+  void settle() override {
+    metrics_.settle(steps_done(), first_step(), [this] { return last_checkpoint(); });
+  }
   void report() override { report(nullptr); }
   void evaluate() override;
   TrainingState state() const override;
@@ -141,12 +152,10 @@ class Trainer final : private TrainingLoop {
   }
   double last_rate() const { return rate(std::max<int64_t>(0, steps_done() - 1)); }
   double metric(int64_t joint, int64_t gradient) const {
-    if (metrics_.empty()) return 0;
-    return metrics_[static_cast<size_t>(metrics_.size() == kJointMetrics ? joint : gradient)];
+    return metrics_.mean(metrics_.means().size() == kJointMetrics ? joint : gradient);
   }
-  double step_seconds() const { return measured_ == 0 ? 0 : measured_seconds_ / measured_; }
   double tokens_per_s() const {
-    return static_cast<double>(run_.tokens_read()) / std::max(1e-9, all_step_seconds_);
+    return static_cast<double>(run_.tokens_read()) / std::max(1e-9, metrics_.all_seconds());
   }
 
   const JointInput& input_;
@@ -155,113 +164,51 @@ class Trainer final : private TrainingLoop {
   StretchSampler sampler_;
   JointRun run_;
   PolicyGradientRun policy_gradient_;
-  std::vector<AdamState> adam_;
-  Clock::time_point last_read_;
-  double all_step_seconds_ = 0, measured_seconds_ = 0;
-  double measured_ = 0;  // steps in measured_seconds_, without the first ones
-  // Metrics of steps not read from the device yet: reading them is the only wait for it.
-  std::vector<at::Tensor> waiting_;
-  std::vector<double> metrics_;        // running means
-  std::optional<double> stored_loss_;  // of the checkpoint that the run goes on from
-  JointScore before_, score_;          // of the first evaluation and of the last
+  GroupOptimiser optimiser_;
+  StepMetrics metrics_;
+  JointScore before_, score_;  // of the first evaluation and of the last
   std::vector<RuleScore> rules_;
 };
 
 TrainingState Trainer::state() const {
-  std::vector<at::Tensor> parameters, first, second;
-  for (size_t i = 0; i < adam_.size(); ++i) {
-    parameters.push_back(run_.parameters().groups()[i].bank.matrix());
-    first.push_back(adam_[i].first);
-    second.push_back(adam_[i].second);
-  }
   TrainingState state = common_state();
-  state.loss = metrics_.empty() ? stored_loss_.value_or(0) : metrics_[0];
+  state.loss = metrics_.loss();
   state.identity = concat("joint/", input_.train.fingerprint, "/", input_.adapter_fingerprint, "/",
                           data_identity(input_.train, cache()));
-  state.parameters = at::cat(parameters, 1);
-  state.first = at::cat(first, 1);
-  state.second = at::cat(second, 1);
+  optimiser_.save(state);
   return state;
 }
 
 void Trainer::go_on_from(const TrainingState& stored) {
-  int64_t first = 0;
-  for (size_t i = 0; i < adam_.size(); ++i) {
-    ParameterBank& bank = run_.parameters().groups()[i].bank;
-    const auto part = [&](const at::Tensor& all) { return all.narrow(1, first, bank.size()); };
-    bank.matrix().copy_(part(stored.parameters));
-    adam_[i].first.copy_(part(stored.first));
-    adam_[i].second.copy_(part(stored.second));
-    // Steps with gradients for the group, of both stages.
-    const ParameterGroup& group = run_.parameters().groups()[i];
-    adam_[i].steps =
+  // Steps with gradients for each group, of both stages.
+  std::vector<int64_t> steps;
+  for (const ParameterGroup& group : run_.parameters().groups())
+    steps.push_back(
         (group.learning_rate > 0 ? std::min(stored.step, stored.steps) : 0) +
-        (group.rl_learning_rate > 0 ? std::max<int64_t>(0, stored.step - stored.steps) : 0);
-    first += bank.size();
-  }
+        (group.rl_learning_rate > 0 ? std::max<int64_t>(0, stored.step - stored.steps) : 0));
+  optimiser_.load(stored, steps);
   // At the end of the first stage the next loss is of another one.
-  if (stored.step != stored.steps) stored_loss_ = stored.loss;
+  if (stored.step != stored.steps) metrics_.go_on_from(stored.loss);
 }
 
 void Trainer::step(int64_t number) {
-  if (waiting_.empty()) last_read_ = Clock::now();
+  metrics_.begin_step();
   const bool is_gradient = is_policy_gradient();
-  waiting_.push_back(is_gradient ? policy_gradient_.accumulate(number) : run_.accumulate(number));
-  auto& groups = run_.parameters().groups();
-  const auto peak_of = [&](const ParameterGroup& group) {
-    if (group.bank.size() == 0) return 0.0;
-    return is_gradient ? group.rl_learning_rate : group.learning_rate;
-  };
-  // While the optimiser is at one group, those after it are summed over the processes.
-  std::vector<ProcessGroup::Pending> sums(groups.size());
-  for (size_t i = 0; i < groups.size(); ++i)
-    if (peak_of(groups[i]) > 0) sums[i] = processes().start_sum(groups[i].bank.gradient());
-  const ProcessGroup::Pending metrics = processes().start_sum(waiting_.back());
-  for (size_t i = 0; i < groups.size(); ++i) {
-    const double peak = peak_of(groups[i]);
-    if (peak <= 0) continue;
-    processes().wait(sums[i]);
-    const at::Tensor norms = row_norms(groups[i].bank.gradient());
-    adam_step(groups[i].bank.matrix(), groups[i].bank.gradient(), norms, peak * rate(number),
-              {.clip = options_.clip, .weight_decay = groups[i].weight_decay}, adam_[i]);
-  }
-  processes().wait(metrics);
-}
-
-// Every step's loss is looked at, so the first bad one is named.
-void Trainer::settle() {
-  if (waiting_.empty()) return;
-  const at::Tensor host = at::stack(waiting_).to(at::kCPU).contiguous();
-  const auto n = static_cast<int64_t>(waiting_.size());
-  const int64_t n_metrics = host.size(1);
-  if (metrics_.size() != static_cast<size_t>(n_metrics)) {  // of another stage
-    metrics_.clear();
-    measured_ = measured_seconds_ = 0;
-  }
-  const float* values = host.const_data_ptr<float>();
-  for (int64_t i = 0; i < n; ++i, values += n_metrics) {
-    DSRASQ_CHECK(std::isfinite(values[kJointLoss]), kStopped, kInJointTrainer, "step ",
-                 steps_done() - n + i, ": the loss is ", values[kJointLoss], "; ",
-                 last_checkpoint());
-    if (metrics_.empty()) {
-      metrics_.assign(values, values + n_metrics);
-      if (stored_loss_) metrics_[0] = *std::exchange(stored_loss_, std::nullopt);
-    }
-    for (int64_t m = 0; m < n_metrics; ++m)
-      metrics_[static_cast<size_t>(m)] +=
-          (1 - kLossDecay) * (values[m] - metrics_[static_cast<size_t>(m)]);
-  }
-  waiting_.clear();
-  const double seconds = seconds_since(last_read_);
-  all_step_seconds_ += seconds;
-  if (steps_done() - n > first_step())
-    measured_seconds_ += seconds, measured_ += static_cast<double>(n);
+  const at::Tensor metrics =
+      is_gradient ? policy_gradient_.accumulate(number) : run_.accumulate(number);
+  metrics_.add(metrics);
+  const double share = rate(number);
+  std::vector<double> rates;
+  for (const ParameterGroup& group : run_.parameters().groups())
+    rates.push_back(share * (is_gradient ? group.rl_learning_rate : group.learning_rate));
+  optimiser_.step(processes(), rates, metrics);
 }
 
 std::optional<double> Trainer::measured_step_seconds() {
   if (is_policy_gradient()) return std::nullopt;
   settle();
-  return measured_ > 0 ? step_seconds() : all_step_seconds_ / static_cast<double>(steps_done());
+  const double steady = metrics_.step_seconds();
+  return steady > 0 ? steady : metrics_.all_seconds() / static_cast<double>(steps_done());
 }
 
 void Trainer::evaluate() {
@@ -281,22 +228,24 @@ void Trainer::report(const JointScore* score) {
     std::vector<Scalar> scalars{{"attention_flops", run_.attention_flops(picked)},
                                 {"learning_rate", last_rate()},
                                 {"tokens_per_s", tokens_per_s()}};
-    const bool is_joint = metrics_.size() == kJointNames.size();
-    for (size_t i = 0; i < metrics_.size(); ++i)
-      scalars.emplace_back(is_joint ? kJointNames[i] : kGradientNames[i], metrics_[i]);
+    const std::vector<double>& means = metrics_.means();
+    const bool is_joint = means.size() == kJointNames.size();
+    for (size_t i = 0; i < means.size(); ++i)
+      scalars.emplace_back(is_joint ? kJointNames[i] : kGradientNames[i], means[i]);
     log_scalars(scalars);
   }
   if (!progress_ || !processes().is_first()) return;
-  progress_({.step = steps_done(),
-             .steps = total_steps(),
-             .is_policy_gradient = steps_done() > steps(),
-             .loss = metric(kJointLoss, kGradientLoss),
-             .kl = metric(kJointKl, kGradientKl),
-             .picked = metric(kJointPicked, kGradientPicked),
-             .learning_rate = last_rate(),
-             .tokens_per_s = tokens_per_s(),
-             .seconds_left = step_seconds() * static_cast<double>(total_steps() - steps_done()),
-             .score = score});
+  progress_(
+      {.step = steps_done(),
+       .steps = total_steps(),
+       .is_policy_gradient = steps_done() > steps(),
+       .loss = metric(kJointLoss, kGradientLoss),
+       .kl = metric(kJointKl, kGradientKl),
+       .picked = metric(kJointPicked, kGradientPicked),
+       .learning_rate = last_rate(),
+       .tokens_per_s = tokens_per_s(),
+       .seconds_left = metrics_.step_seconds() * static_cast<double>(total_steps() - steps_done()),
+       .score = score});
 }
 
 nlohmann::json Trainer::record() const {

@@ -47,6 +47,16 @@ struct RunOptions {
     visit(data, "data",
           "what to train on: .jsonl(.xz) with a text a record, plain text, or tokens");
     visit(output, "output", "the adapter to write");
+    visit_loop(visit);
+    visit(tasks, "tasks",
+          "questions, instructions and dialogues to train on too: files in the formats of eval qa "
+          "and its like, prompt/completion or inputs/targets records, dialogues with turns; never "
+          "files that a model is to be evaluated on");
+  }
+
+  /// Those of them that the loop of every training has.
+  template <class Visit>
+  void visit_loop(Visit&& visit) {
     visit(run_dir, "run-dir", "checkpoints, TensorBoard logs and token cache; default: OUTPUT.run");
     visit(profile, "profile",
           "file to write where the time of two early steps goes, by operator; on a GPU with "
@@ -59,10 +69,6 @@ struct RunOptions {
     visit(checkpoint_every, "checkpoint-every", "most steps between checkpoints");
     visit(checkpoint_seconds, "checkpoint-seconds", "most seconds between checkpoints");
     visit(max_tokens, "max-tokens", "tokens taken of the corpus, spread over it; 0: all");
-    visit(tasks, "tasks",
-          "questions, instructions and dialogues to train on too: files in the formats of eval qa "
-          "and its like, prompt/completion or inputs/targets records, dialogues with turns; never "
-          "files that a model is to be evaluated on");
   }
 
   /// Those that do, and that every training has.

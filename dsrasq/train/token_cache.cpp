@@ -6,9 +6,7 @@
 #include <limits>
 
 #include "dsrasq/core/error.h"
-#include "dsrasq/core/hash.h"
-#include "dsrasq/core/process.h"
-#include "dsrasq/data/documents.h"
+#include "dsrasq/train/corpus_parts.h"
 
 namespace dsrasq::train {
 namespace {
@@ -45,47 +43,6 @@ void copy_tokens(std::span<const std::byte> bytes, std::vector<int32_t>& ids) {
   std::vector<Stored> piece(ids.size());
   std::memcpy(piece.data(), bytes.data(), ids.size() * sizeof(Stored));
   std::copy(piece.begin(), piece.end(), ids.begin());
-}
-
-// The most bytes that each document may give so that all together give about `total`: short ones
-// give everything, the others the same.
-uint64_t equal_share(std::vector<uint64_t> sizes, uint64_t total) {
-  std::sort(sizes.begin(), sizes.end());
-  for (size_t i = 0; i < sizes.size(); ++i) {
-    const uint64_t share = total / (sizes.size() - i);
-    if (sizes[i] > share) return share;
-    total -= sizes[i];
-  }
-  return std::numeric_limits<uint64_t>::max();
-}
-
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
-
-// At most `share` bytes from a third of the way in, cut between characters.
-std::string_view part_of(std::string_view text, uint64_t share) {
-  if (text.size() <= share) return text;
-  size_t begin = (text.size() - share) / 3, end = begin + share;
-  while (begin < text.size() && is_continuation(text[begin])) ++begin;
-  while (end < text.size() && is_continuation(text[end])) ++end;
-  return text.substr(begin, end - begin);
-}
-
-struct CorpusSize {
-  std::vector<uint64_t> documents;  // bytes of each
-  std::string fingerprint;
-};
-
-CorpusSize measure(const fs::path& corpus) {
-  CorpusSize size;
-  Fingerprint hash;
-  data::DocumentReader reader(corpus);
-  while (const auto document = reader.next()) {
-    check_interrupt();
-    size.documents.push_back(document->text.size());
-    hash.add(document->text);
-  }
-  size.fingerprint = hash.hex();
-  return size;
 }
 
 }  // namespace
@@ -148,25 +105,18 @@ void write_token_cache(const fs::path& path, std::string_view vocabulary, std::s
 
 void tokenise_corpus(const fs::path& corpus, const Encode& encode, const TokeniseOptions& options,
                      const fs::path& path, const std::function<void(int64_t, int64_t)>& progress) {
-  const CorpusSize size = measure(corpus);
-  const std::string source = concat(size.fingerprint, ".", options.max_tokens);
+  const double total = static_cast<double>(options.max_tokens) * kBytesPerToken;
+  const CorpusParts parts(corpus, static_cast<uint64_t>(total));
+  const std::string source = concat(parts.fingerprint(), ".", options.max_tokens);
   if (TokenCache::is_one(path)) {
     const TokenCache old(path);
     if (old.source() == source && old.vocabulary() == options.vocabulary) return;
   }
-  uint64_t share = std::numeric_limits<uint64_t>::max();
-  if (options.max_tokens > 0)
-    share = equal_share(
-        size.documents,
-        static_cast<uint64_t>(static_cast<double>(options.max_tokens) * kBytesPerToken));
   std::vector<std::vector<int32_t>> documents;
-  data::DocumentReader reader(corpus);
-  while (const auto document = reader.next()) {
-    check_interrupt();
-    documents.push_back(encode(part_of(document->text, share)));
-    if (progress)
-      progress(static_cast<int64_t>(documents.size()), static_cast<int64_t>(size.documents.size()));
-  }
+  parts.read([&](std::string_view text) {
+    documents.push_back(encode(text));
+    if (progress) progress(static_cast<int64_t>(documents.size()), parts.n_documents());
+  });
   if (path.has_parent_path()) fs::create_directories(path.parent_path());
   write_token_cache(path, options.vocabulary, source, documents);
 }

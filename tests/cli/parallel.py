@@ -62,6 +62,19 @@ class Parallel(run.CliTest):
             self.assertEqual(len(list((self.folder / f"{kind}2.safetensors.run").glob("events.*"))), 1)
             self.assertEqual(done.stderr.count("step 2 of 2"), 2, done.stderr)  # by one process: at the end, and held out
 
+    def test_two_processes_train_a_model_from_nothing_as_one_does(self):
+        def words(name):
+            return ["train", "lm", "--data", self.text, "--length", 64, "--window", 16, "--sinks", 2, "--rows", 8,
+                    "--layers", 2, "--hidden", 32, "--heads", 2, "--kv-heads", 1, "--ffn", 48, "--vocab", 258,
+                    "--steps", 3, "--batch", 4, "--index-stretches", 3, "--topk", 4, "--eval-stretches", 3,
+                    "--threads", 1, "-o", self.folder / name, "--json"]
+        one, done = self.json_of(run.run(*words("one"))), self.parallel(2, *words("two"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        two = self.json_of(done)
+        for key in ("loss", "retriever_kl", "perplexity"):
+            self.assertAlmostEqual(two[key] / one[key], 1, 4)
+        self.assertTrue((self.folder / "two/adapter.safetensors").exists())
+
     def test_what_all_refuse_has_one_exit_status(self):
         done = self.parallel(2, *self.options("retriever", self.folder / "a.safetensors", "--batch", 3))
         self.assertEqual(done.returncode, 2, done.stderr)

@@ -118,6 +118,64 @@ class Training(run.CliTest):
                       self.refused(3, "bad_input", *self.convert("-o", self.adapter, "--length", 8192)))
 
 
+class TrainLm(run.CliTest):
+    def setUp(self):
+        super().setUp()
+        self.text = self.file("waves.txt", run.TEXT * 2)
+        self.model = self.folder / "small"
+
+    def words(self, *words):
+        return ("train", "lm", "--data", self.text, "-o", self.model, "--layers", 2, "--hidden", 32, "--heads", 2,
+                "--kv-heads", 1, "--ffn", 48, "--length", 64, "--batch", 4, "--window", 16, "--sinks", 2, "--topk", 8,
+                "--rows", 8, "--index-stretches", 2, "--warmup", 5, "--eval-stretches", 1, "--steps", 30, *words)
+
+    def done(self, *words):
+        done = run.run(*words, "--json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return self.json_of(done)
+
+    def test_the_model_and_its_own_tokenizer_are_taken_by_the_other_commands(self):
+        result = self.done(*self.words("--vocab", 300))
+        self.assertEqual((result["steps"], result["model"]), (30, str(self.model)))
+        self.assertLess(result["perplexity"], 150)
+        scored = self.done("eval", "perplexity", "--model", self.model, "--text", self.text, "--length", 64,
+                           "--samples", 2, "--policy", "dsrasq,full", "--window", 16, "--sinks", 2, "--topk", 8)
+        self.assertEqual([row["policy"] for row in scored["rows"]], ["dsrasq", "full"])
+        for row in scored["rows"]:
+            self.assertLess(row["perplexity"], 150)
+        seen = self.done("inspect", self.model)
+        self.assertEqual(seen["adapter"], result["adapter"])
+        self.assertEqual(seen["tokenizer"]["vocab_size"], 300)
+        self.done("generate", "--model", self.model, "--max-tokens", 2, "The lighthouse")
+        again = self.done(*self.words("--vocab", 300))  # the run is over: nothing is trained again
+        self.assertEqual(again["perplexity"], result["perplexity"])
+
+    def test_a_given_tokenizer_and_full_attention(self):
+        result = self.done(*self.words("--tokenizer", MODEL, "--attention", "full", "--steps", 2, "--dtype", "f32"))
+        self.assertEqual(result["adapter"], "")
+        seen = self.done("inspect", self.model)
+        self.assertEqual(seen["tokenizer"]["fingerprint"], self.done("inspect", MODEL)["tokenizer"]["fingerprint"])
+        self.assertIsNone(seen["adapter"])
+
+    def test_plans_leave_nothing(self):
+        result = self.done(*self.words("--dry-run"))
+        self.assertGreater(result["parameters"], result["embedding_parameters"])
+        self.assertEqual(os.listdir(self.folder), [self.text.name])
+
+    def test_what_cannot_be_a_model_is_refused_in_a_sentence(self):
+        for words, status, code, message in (
+                (("--heads", 3), 2, "invalid_argument", "--hidden is 32, which is no multiple of --heads 3"),
+                (("--kv-heads", 4), 2, "invalid_argument", "which is no multiple of --kv-heads 4"),
+                (("--vocab", 256), 2, "invalid_argument", "--vocab has to be from 257"),
+                (("--tokenizer", "a.gguf"), 2, "invalid_argument", "name a folder with a tokenizer.json"),
+                (("--tokenizer", self.folder), 3, "bad_input", "tokenizer.json"),
+                (("--data", self.folder / "none.txt"), 3, "bad_input", "none.txt"),
+                (("--length", 65536), 3, "bad_input", "the longest of the 1 texts")):
+            with self.subTest(words=words):
+                self.assertIn(message, self.refused(status, code, *self.words("--vocab", 300, *words)))
+        self.assertFalse(self.model.exists())
+
+
 if __name__ == "__main__":
     run.program = os.path.abspath(sys.argv.pop(1))
     unittest.main(verbosity=2)

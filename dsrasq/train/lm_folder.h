@@ -1,0 +1,26 @@
+#pragma once
+
+// The folder that a model trained from nothing ends in.
+
+#include <filesystem>
+
+#include "dsrasq/checkpoint/model_config.h"
+#include "dsrasq/text/tokenizer.h"
+#include "dsrasq/train/lm_model.h"
+
+namespace dsrasq::train {
+
+/// Where the adapter of the model in `folder` lies.
+std::filesystem::path adapter_in(const std::filesystem::path& folder);
+
+/// Throws kInvalidArgument when there is a model of another configuration in the folder, or
+/// something that is no folder.
+void check_model_folder(const std::filesystem::path& folder, const checkpoint::ModelConfig& config);
+
+/// Writes the model and the files of its tokenizer, from `tokenizer_source`; "bf16" or "f32" is the
+/// type of the weights. Returns its fingerprint.
+std::string write_model_folder(const std::filesystem::path& folder, const LmModel& model,
+                               const std::string& dtype, const text::Tokenizer& tokenizer,
+                               const std::filesystem::path& tokenizer_source);
+
+}  // namespace dsrasq::train
