@@ -13,7 +13,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr int64_t kChunkElements = 1 << 28, kChunkElementsCpu = 1 << 24;
+constexpr int64_t kTeacherElements = 1 << 28, kTeacherElementsCpu = 1 << 24;
 
 // Logits of some rows with columns first to first + n - 1, masked: [H, R, n].
 struct RowBlock {
@@ -102,7 +102,7 @@ at::Tensor attend_densely(const DenseAttention& a, bool clamped) {
   const bool slides = a.sliding_window > 0 && a.sliding_window < n_tokens;
   if (!slides && a.softcap == 0 && !(clamped && a.d_max > 0)) return attend_fused(a);
 
-  const int64_t budget = a.q.device().is_cpu() ? kChunkElementsCpu : kChunkElements;
+  const int64_t budget = a.q.device().is_cpu() ? kTeacherElementsCpu : kTeacherElements;
   const int64_t chunk = std::clamp<int64_t>(budget / (n_heads * n_tokens), 16, 1024);
   at::Tensor out = at::empty_like(a.q);
   for (int64_t begin = 0; begin < n_tokens; begin += chunk) {

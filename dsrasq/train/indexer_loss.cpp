@@ -11,7 +11,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr double kUnseen = -1e30;  // finite, so that 0 * z stays 0
+constexpr double kUnseenLogit = -1e30;  // finite, so that 0 * z stays 0
 constexpr double kTinyMass = 1e-9;
 
 // What the forward pass leaves for the backward pass.
@@ -46,7 +46,8 @@ Forward forward(const retriever::IndexerParameters& p, const at::Tensor& x,
   f.z = index_scores(f.query, f.key, f.head_weight);
   const at::Tensor positions =
       at::arange(target.first, target.first + n_columns, target.rows.options());
-  f.z.masked_fill_(positions.unsqueeze(0) > (target.rows - target.window).unsqueeze(1), kUnseen);
+  f.z.masked_fill_(positions.unsqueeze(0) > (target.rows - target.window).unsqueeze(1),
+                   kUnseenLogit);
   return f;
 }
 

@@ -15,7 +15,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr uint64_t kRowStream = 900000, kScoreStream = 3, kTaskScoreStream = 4;
+constexpr uint64_t kJointRowStream = 900000, kJointScoreStream = 3, kTaskScoreStream = 4;
 constexpr double kFlopsUnit = 1e6;  // of lambda_comp
 
 }  // namespace
@@ -154,7 +154,7 @@ at::Tensor JointRun::learn(const Stretch& stretch, CounterRng& rng) {
 at::Tensor JointRun::accumulate(int64_t step) {
   return share(step, [&](int64_t index) {
     CounterRng rng(options_.seed, static_cast<uint64_t>(step),
-                   kRowStream + static_cast<uint64_t>(index));
+                   kJointRowStream + static_cast<uint64_t>(index));
     return learn(sampler_.training(step, index), rng);
   });
 }
@@ -184,7 +184,7 @@ JointScore JointRun::score(const std::function<StudentPolicy()>& make_student) {
   at::Tensor sum;
   for (int64_t i = 0; i < options_.eval_stretches; ++i) {
     if (!input_.train.processes->has(i)) continue;
-    CounterRng rng(options_.seed, static_cast<uint64_t>(i), kScoreStream);
+    CounterRng rng(options_.seed, static_cast<uint64_t>(i), kJointScoreStream);
     const Reading reading = teach(sampler_.held_out(i, false), rng, false);
     StudentPolicy policy = make_student();
     const at::Tensor states = adapted.forward(reading.ids, policy);

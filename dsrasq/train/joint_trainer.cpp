@@ -18,7 +18,7 @@ namespace dsrasq::train {
 namespace {
 
 constexpr const char* kInJointTrainer = "train.joint";
-constexpr double kBudgetForSteps = 0.95;
+constexpr double kJointBudgetForSteps = 0.95;
 
 }  // namespace
 
@@ -99,13 +99,13 @@ std::vector<OptimisedGroup> optimised(JointParameters& parameters,
   return groups;
 }
 
-class Trainer final : private TrainingLoop {
+class JointTrainer final : private TrainingLoop {
  public:
   using Progress = std::function<void(const JointProgress&)>;
 
-  Trainer(const JointInput& input, const JointTrainOptions& options, const TokenCache& cache,
-          const Progress& progress)
-      : TrainingLoop(input.train, options, run_options(options), cache, kBudgetForSteps),
+  JointTrainer(const JointInput& input, const JointTrainOptions& options, const TokenCache& cache,
+               const Progress& progress)
+      : TrainingLoop(input.train, options, run_options(options), cache, kJointBudgetForSteps),
         input_(input),
         options_(options),
         progress_(progress),
@@ -170,7 +170,7 @@ class Trainer final : private TrainingLoop {
   std::vector<RuleScore> rules_;
 };
 
-TrainingState Trainer::state() const {
+TrainingState JointTrainer::state() const {
   TrainingState state = common_state();
   state.loss = metrics_.loss();
   state.identity = concat("joint/", input_.train.fingerprint, "/", input_.adapter_fingerprint, "/",
@@ -179,7 +179,7 @@ TrainingState Trainer::state() const {
   return state;
 }
 
-void Trainer::go_on_from(const TrainingState& stored) {
+void JointTrainer::go_on_from(const TrainingState& stored) {
   // Steps with gradients for each group, of both stages.
   std::vector<int64_t> steps;
   for (const ParameterGroup& group : run_.parameters().groups())
@@ -191,7 +191,7 @@ void Trainer::go_on_from(const TrainingState& stored) {
   if (stored.step != stored.steps) metrics_.go_on_from(stored.loss);
 }
 
-void Trainer::step(int64_t number) {
+void JointTrainer::step(int64_t number) {
   metrics_.begin_step();
   const bool is_gradient = is_policy_gradient();
   const at::Tensor metrics =
@@ -204,14 +204,14 @@ void Trainer::step(int64_t number) {
   optimiser_.step(processes(), rates, metrics);
 }
 
-std::optional<double> Trainer::measured_step_seconds() {
+std::optional<double> JointTrainer::measured_step_seconds() {
   if (is_policy_gradient()) return std::nullopt;
   settle();
   const double steady = metrics_.step_seconds();
   return steady > 0 ? steady : metrics_.all_seconds() / static_cast<double>(steps_done());
 }
 
-void Trainer::evaluate() {
+void JointTrainer::evaluate() {
   score_ = is_policy_gradient() ? policy_gradient_.score() : run_.score();
   log_scalars({{"eval/kl", score_.kl},
                {"eval/perplexity", score_.perplexity},
@@ -221,7 +221,7 @@ void Trainer::evaluate() {
   report(&score_);
 }
 
-void Trainer::report(const JointScore* score) {
+void JointTrainer::report(const JointScore* score) {
   if (score == nullptr) {
     settle();
     const double picked = metric(kJointPicked, kGradientPicked);
@@ -248,7 +248,7 @@ void Trainer::report(const JointScore* score) {
        .score = score});
 }
 
-nlohmann::json Trainer::record() const {
+nlohmann::json JointTrainer::record() const {
   nlohmann::json rules = nlohmann::json::array();
   for (const RuleScore& rule : rules_) {
     rules.push_back(score_json(rule.score));
@@ -262,7 +262,7 @@ nlohmann::json Trainer::record() const {
           {"started_from", record_of(input_.adapter)}};
 }
 
-JointResult Trainer::run() {
+JointResult JointTrainer::run() {
   evaluate();
   before_ = score_;
   run_steps();
@@ -287,7 +287,7 @@ JointResult train_joint(const JointInput& input, const JointTrainOptions& option
   const JointInput ready{with_tasks(input.train, options), input.adapter,
                          input.adapter_fingerprint};
   const TokenCache cache(prepare_training_tokens(ready.train, options));
-  Trainer trainer(ready, options, cache, progress);
+  JointTrainer trainer(ready, options, cache, progress);
   return trainer.run();
 }
 

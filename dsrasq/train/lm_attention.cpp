@@ -14,9 +14,9 @@ namespace dsrasq::train {
 namespace {
 
 // Values of a matrix of scores for all stretches.
-constexpr int64_t kChunkElements = 1 << 26, kChunkElementsCpu = 1 << 20;
+constexpr int64_t kLmChunkElements = 1 << 26, kLmChunkElementsCpu = 1 << 20;
 constexpr int64_t kLeastRows = 64;  // and a multiple of them: masks of even widths need no padding
-constexpr double kUnseen = -1e30;
+constexpr double kLmUnseen = -1e30;
 
 // What is read whatever the indexer says: [R, end].
 at::Tensor locally_seen(int64_t begin, int64_t end, const LmAttention& o, at::Device device) {
@@ -27,7 +27,7 @@ at::Tensor locally_seen(int64_t begin, int64_t end, const LmAttention& o, at::De
 }
 
 int64_t rows_at_once(int64_t n_tokens, at::Device device) {
-  const int64_t budget = device.is_cpu() ? kChunkElementsCpu : kChunkElements;
+  const int64_t budget = device.is_cpu() ? kLmChunkElementsCpu : kLmChunkElements;
   return std::max(budget / n_tokens / kLeastRows, int64_t{1}) * kLeastRows;
 }
 
@@ -59,7 +59,7 @@ at::Tensor LmIndex::seen(int64_t begin, int64_t end) const {
   const at::Tensor scores =
       index_scores(query_.narrow(2, begin, n_rows), key_.narrow(1, options_.sinks, n_pool),
                    weight_.narrow(1, begin, n_rows));
-  const PoolScores pool{.scores = scores.masked_fill_(unseen, kUnseen).flatten(0, 1),
+  const PoolScores pool{.scores = scores.masked_fill_(unseen, kLmUnseen).flatten(0, 1),
                         .unseen = unseen.repeat({n, 1})};
   seen.narrow(2, options_.sinks, n_pool)
       .logical_or_(greedy_pick(pool, options_.top_k, false).view({n, n_rows, n_pool}));

@@ -9,10 +9,10 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr double kStepsPerForward = 3;  // going forward and back
+constexpr double kLmStepsPerForward = 3;  // going forward and back
 // Bytes kept by token and layer for the way back, by unit of each width: norms in fp32, what
 // attention and the feed-forward part take and give.
-constexpr double kKeptPerWidth = 48, kKeptPerFfn = 12;
+constexpr double kLmKeptPerWidth = 48, kKeptPerFfn = 12;
 
 }  // namespace
 
@@ -29,14 +29,14 @@ LmPlan plan_lm_training(const LmTrainOptions& options, int64_t vocab_size, at::D
   const double at_once =
       options.tokens_at_once > 0 ? std::min(all, static_cast<double>(options.tokens_at_once)) : all;
   plan.step_bytes = static_cast<size_t>(at_once * static_cast<double>(config.n_layers) *
-                                        (kKeptPerWidth * static_cast<double>(config.n_embd) +
+                                        (kLmKeptPerWidth * static_cast<double>(config.n_embd) +
                                          kKeptPerFfn * static_cast<double>(config.n_ff)));
   const ForwardProbe probe =
       probe_forward(model.transformer(device.is_cpu() ? at::kFloat : at::kBFloat16), options);
   // The probe makes no logits.
   const auto head = static_cast<double>(config.vocab_size * config.n_embd);
   const auto layers = static_cast<double>(plan.n_parameters - plan.n_embedding);
-  plan.step_seconds = probe.seconds * all / probe.tokens * kStepsPerForward * (1 + head / layers);
+  plan.step_seconds = probe.seconds * all / probe.tokens * kLmStepsPerForward * (1 + head / layers);
   plan.total_seconds = planned_seconds(options, plan.step_seconds);
   return plan;
 }

@@ -15,7 +15,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr uint64_t kRowStream = 1300000;
+constexpr uint64_t kLmRowStream = 1300000;
 constexpr int64_t kTokensAtOnce = 1 << 16, kTokensAtOnceCpu = 1 << 12;
 
 }  // namespace
@@ -84,7 +84,7 @@ void LmRun::learn(int64_t step, const std::vector<int64_t>& indices, at::Tensor&
     stretches.push_back(sampler_.training(step, index));
     if (index >= options_.index_stretches) continue;
     CounterRng rng(options_.seed, static_cast<uint64_t>(step),
-                   kRowStream + static_cast<uint64_t>(index));
+                   kLmRowStream + static_cast<uint64_t>(index));
     rows.push_back(far_rows(stretches.back(),
                             {options_.rows, options_.window, options_.sinks, false}, device_, rng));
   }

@@ -22,7 +22,7 @@ namespace dsrasq::train {
 namespace {
 
 constexpr const char* kInLmTrainer = "train.lm";
-constexpr double kBudgetForSteps = 0.95;
+constexpr double kLmBudgetForSteps = 0.95;
 constexpr double kBeta2 = 0.95;  // as usual where all weights are trained from nothing
 
 }  // namespace
@@ -55,16 +55,16 @@ void check_lm_options(const LmTrainOptions& o) {
 
 namespace {
 
-class Trainer final : private TrainingLoop {
+class LmTrainer final : private TrainingLoop {
  public:
   using Progress = std::function<void(const LmProgress&)>;
 
   // `files` are the options with the paths that the loop writes to. All but `progress` outlive the
   // trainer; `train_input` learns the fingerprint of what is written.
-  Trainer(const LmInput& input, TrainInput& train_input, const LmTrainOptions& options,
-          const RunOptions& files, const TokenCache& cache, LmModel& model,
-          const Progress& progress)
-      : TrainingLoop(train_input, files, run_options(options), cache, kBudgetForSteps),
+  LmTrainer(const LmInput& input, TrainInput& train_input, const LmTrainOptions& options,
+            const RunOptions& files, const TokenCache& cache, LmModel& model,
+            const Progress& progress)
+      : TrainingLoop(train_input, files, run_options(options), cache, kLmBudgetForSteps),
         input_(input),
         train_input_(train_input),
         options_(options),
@@ -115,7 +115,7 @@ class Trainer final : private TrainingLoop {
   double perplexity_ = 0;
 };
 
-std::vector<OptimisedGroup> Trainer::groups() {
+std::vector<OptimisedGroup> LmTrainer::groups() {
   const AdamOptions plain{.beta2 = kBeta2, .clip = options_.clip};
   AdamOptions decaying = plain;
   decaying.weight_decay = options_.weight_decay;
@@ -128,7 +128,7 @@ std::vector<OptimisedGroup> Trainer::groups() {
            {.clip = options_.clip}}};
 }
 
-TrainingState Trainer::state() const {
+TrainingState LmTrainer::state() const {
   TrainingState state = common_state();
   state.loss = metrics_.loss();
   state.identity = concat("lm/", data_identity(train_input_, cache()));
@@ -136,7 +136,7 @@ TrainingState Trainer::state() const {
   return state;
 }
 
-void Trainer::step(int64_t number) {
+void LmTrainer::step(int64_t number) {
   metrics_.begin_step();
   const at::Tensor metrics = run_.accumulate(number);
   metrics_.add(metrics);
@@ -146,19 +146,19 @@ void Trainer::step(int64_t number) {
                   metrics);
 }
 
-std::optional<double> Trainer::measured_step_seconds() {
+std::optional<double> LmTrainer::measured_step_seconds() {
   settle();
   const double steady = metrics_.step_seconds();
   return steady > 0 ? steady : metrics_.all_seconds() / static_cast<double>(steps_done());
 }
 
-void Trainer::evaluate() {
+void LmTrainer::evaluate() {
   perplexity_ = run_.score();
   log_scalars({{"eval/perplexity", perplexity_}});
   tell(perplexity_);
 }
 
-void Trainer::report() {
+void LmTrainer::report() {
   settle();
   log_scalars({{"loss", metrics_.loss()},
                {"retriever_kl", metrics_.mean(kLmRetriever)},
@@ -167,7 +167,7 @@ void Trainer::report() {
   tell(0);
 }
 
-void Trainer::tell(double perplexity) const {
+void LmTrainer::tell(double perplexity) const {
   if (!progress_ || !processes().is_first()) return;
   progress_({.step = steps_done(),
              .steps = steps(),
@@ -179,14 +179,14 @@ void Trainer::tell(double perplexity) const {
              .perplexity = perplexity});
 }
 
-nlohmann::json Trainer::record() const {
+nlohmann::json LmTrainer::record() const {
   return {{"method", "lm"},
           {"loss", metrics_.loss()},
           {"retriever_kl", metrics_.mean(kLmRetriever)},
           {"perplexity", perplexity_}};
 }
 
-LmResult Trainer::run() {
+LmResult LmTrainer::run() {
   run_steps();
   LmResult result{.steps = steps_done(),
                   .tokens = steps_done() * options_.batch * options_.length,
@@ -224,7 +224,7 @@ LmResult train_lm(const LmInput& input, const LmTrainOptions& options,
   files.run_dir = run_folder(options);
   files.output = adapter_in(options.output).string();
   const TokenCache cache(prepare_training_tokens(train, files));
-  Trainer trainer(input, train, options, files, cache, model, progress);
+  LmTrainer trainer(input, train, options, files, cache, model, progress);
   return trainer.run();
 }
 

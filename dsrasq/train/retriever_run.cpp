@@ -11,7 +11,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr uint64_t kRowStream = 500000, kScoreStream = 2;
+constexpr uint64_t kRetrieverRowStream = 500000, kRetrieverScoreStream = 2;
 // Tokens beyond sinks and window that a sampled row should at least see.
 constexpr int64_t kLeastFar = 256;
 
@@ -69,7 +69,7 @@ RetrieverRun::RetrieverRun(const TrainInput& input, const RetrieverTrainOptions&
 // On the first held-out stretch, so that a resumed run finds the same.
 void RetrieverRun::measure_inputs() {
   const Stretch stretch = sampler_.held_out(0, false);
-  CounterRng rng(options_.seed, 0, kRowStream);
+  CounterRng rng(options_.seed, 0, kRetrieverRowStream);
   RowOptions one_row{.rows = 1, .window = options_.window, .sinks = options_.sinks};
   read(stretch, far_rows(stretch, one_row, input_.model.device(), rng),
        [&](int64_t, const at::Tensor& x, const AttentionTarget&) {
@@ -136,7 +136,7 @@ at::Tensor RetrieverRun::accumulate(int64_t step) {
     const bool is_last = b + processes.size() >= options_.batch;
     const Stretch stretch = sampler_.training(step, b);
     CounterRng rng(options_.seed, static_cast<uint64_t>(step),
-                   kRowStream + static_cast<uint64_t>(b));
+                   kRetrieverRowStream + static_cast<uint64_t>(b));
     read(stretch, rows_of(stretch, rng, false),
          [&](int64_t layer, const at::Tensor& x, const AttentionTarget& target) {
            const int64_t i = index_of_layer_[static_cast<size_t>(layer)];
@@ -154,7 +154,7 @@ at::Tensor RetrieverRun::accumulate(int64_t step) {
 // Adds captured, ideal and all mass for k = 64 and 256, the KL and the number of layers: [8].
 void RetrieverRun::score_stretch(const Stretch& stretch, int64_t index, bool recall,
                                  at::Tensor& sums) {
-  CounterRng rng(options_.seed, static_cast<uint64_t>(index), kScoreStream);
+  CounterRng rng(options_.seed, static_cast<uint64_t>(index), kRetrieverScoreStream);
   const SampledRows rows = rows_of(stretch, rng, recall);
   if (rows.positions.size(0) == 0) return;
   read(stretch, rows, [&](int64_t layer, const at::Tensor& x, const AttentionTarget& target) {

@@ -21,7 +21,7 @@ constexpr const char* kInRetrieverTrainer = "train.retriever";
 // Steps that pay for first-time costs, left out when the speed is measured, and the part of the
 // budget that evaluations and checkpoints leave.
 constexpr int64_t kSlowSteps = 5;
-constexpr double kBudgetForSteps = 0.93;
+constexpr double kRetrieverBudgetForSteps = 0.93;
 
 }  // namespace
 
@@ -62,13 +62,14 @@ std::optional<retriever::Adapter> initial_adapter(const TrainInput& input,
   return adapter;
 }
 
-class Trainer final : private TrainingLoop {
+class RetrieverTrainer final : private TrainingLoop {
  public:
   using Progress = std::function<void(const TrainProgress&)>;
 
-  Trainer(const TrainInput& input, const RetrieverTrainOptions& options, const TokenCache& cache,
-          std::optional<retriever::Adapter> init, const Progress& progress)
-      : TrainingLoop(input, options, run_options(options), cache, kBudgetForSteps),
+  RetrieverTrainer(const TrainInput& input, const RetrieverTrainOptions& options,
+                   const TokenCache& cache, std::optional<retriever::Adapter> init,
+                   const Progress& progress)
+      : TrainingLoop(input, options, run_options(options), cache, kRetrieverBudgetForSteps),
         input_(input),
         options_(options),
         progress_(progress),
@@ -117,7 +118,7 @@ class Trainer final : private TrainingLoop {
   RetrieverScore score_;
 };
 
-TrainingState Trainer::state() const {
+TrainingState RetrieverTrainer::state() const {
   TrainingState state = common_state();
   state.loss = loss_;
   state.identity = concat(input_.fingerprint, "/", data_identity(input_, cache()));
@@ -127,7 +128,7 @@ TrainingState Trainer::state() const {
   return state;
 }
 
-void Trainer::go_on_from(const TrainingState& stored) {
+void RetrieverTrainer::go_on_from(const TrainingState& stored) {
   run_.parameters().matrix().copy_(stored.parameters);
   adam_.first.copy_(stored.first);
   adam_.second.copy_(stored.second);
@@ -135,14 +136,15 @@ void Trainer::go_on_from(const TrainingState& stored) {
   loss_ = stored.loss;
 }
 
-void Trainer::start_from_adapter() {
+void RetrieverTrainer::start_from_adapter() {
   if (!init_) return;
   const std::vector<int64_t>& layers = run_.parameters().layers();
   for (size_t i = 0; i < layers.size(); ++i)
     run_.set_indexer(static_cast<int64_t>(i), init_->indexers.at(layers[i]));
 }
 
-void Trainer::check_finite(int64_t step, const at::Tensor& losses, const at::Tensor& norms) const {
+void RetrieverTrainer::check_finite(int64_t step, const at::Tensor& losses,
+                                    const at::Tensor& norms) const {
   const float* loss = losses.const_data_ptr<float>();
   const float* norm = norms.const_data_ptr<float>();
   for (int64_t i = 0; i < losses.size(0); ++i)
@@ -152,7 +154,7 @@ void Trainer::check_finite(int64_t step, const at::Tensor& losses, const at::Ten
                  last_checkpoint());
 }
 
-void Trainer::step(int64_t number) {
+void RetrieverTrainer::step(int64_t number) {
   const Clock::time_point start = Clock::now();
   const at::Tensor losses = run_.accumulate(number);
   const at::Tensor norms = row_norms(run_.gradient());
@@ -168,13 +170,13 @@ void Trainer::step(int64_t number) {
   if (number + 1 - first_step() == kSlowSteps) slow_seconds_ = step_seconds_;
 }
 
-std::optional<double> Trainer::measured_step_seconds() {
+std::optional<double> RetrieverTrainer::measured_step_seconds() {
   const int64_t measured = steps_done() - first_step() - kSlowSteps;
   if (measured < 1) return std::nullopt;
   return (step_seconds_ - slow_seconds_) / static_cast<double>(measured);
 }
 
-void Trainer::evaluate() {
+void RetrieverTrainer::evaluate() {
   score_ = run_.score();
   log_scalars({{"eval/captured_64", score_.captured64},
                {"eval/ideal_64", score_.ideal64},
@@ -186,7 +188,7 @@ void Trainer::evaluate() {
   report(&score_);
 }
 
-void Trainer::report(const RetrieverScore* score) {
+void RetrieverTrainer::report(const RetrieverScore* score) {
   const double last_rate = rate(std::max<int64_t>(0, steps_done() - 1));
   if (score == nullptr) {
     std::vector<Scalar> scalars{
@@ -208,7 +210,7 @@ void Trainer::report(const RetrieverScore* score) {
              .score = score});
 }
 
-nlohmann::json Trainer::record() const {
+nlohmann::json RetrieverTrainer::record() const {
   return {{"method", "kl-warm-up"},
           {"init", record_of(init_ ? &*init_ : nullptr)},
           {"loss", loss_},
@@ -220,7 +222,7 @@ nlohmann::json Trainer::record() const {
           {"recall_ideal_64", score_.recall_ideal64}};
 }
 
-std::map<int64_t, float> Trainer::measured_recall() const {
+std::map<int64_t, float> RetrieverTrainer::measured_recall() const {
   std::vector<RecallStretch> stretches;
   for (int64_t i = 0; i < options_.eval_stretches; ++i)
     stretches.push_back(sampler_.held_out(i, true));
@@ -229,7 +231,7 @@ std::map<int64_t, float> Trainer::measured_recall() const {
                        options_.rows);
 }
 
-retriever::Adapter Trainer::adapter() const {
+retriever::Adapter RetrieverTrainer::adapter() const {
   retriever::Adapter adapter;
   adapter.n_embd = input_.model.shape().n_embd;
   adapter.n_heads = options_.n_heads;
@@ -242,7 +244,7 @@ retriever::Adapter Trainer::adapter() const {
   return adapter;
 }
 
-TrainResult Trainer::run() {
+TrainResult RetrieverTrainer::run() {
   run_steps();
   if (processes().is_first()) write_adapter(adapter(), record());
   return {.steps = steps_done(),
@@ -261,7 +263,7 @@ TrainResult train_retriever(const TrainInput& input, const RetrieverTrainOptions
   auto init = initial_adapter(input, options);  // may be refused, so before anything is written
   const TrainInput ready = with_tasks(input, options);
   const TokenCache cache(prepare_training_tokens(ready, options));
-  Trainer trainer(ready, options, cache, std::move(init), progress);
+  RetrieverTrainer trainer(ready, options, cache, std::move(init), progress);
   return trainer.run();
 }
 

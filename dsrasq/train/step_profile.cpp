@@ -1,15 +1,15 @@
 #include "dsrasq/train/step_profile.h"
 
+#include <ATen/record_function.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <torch/csrc/autograd/profiler_kineto.h>
 
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -18,42 +18,45 @@
 namespace dsrasq::train {
 namespace {
 
-namespace profiler = torch::autograd::profiler;
-using torch::profiler::impl::ActivityType;
-using torch::profiler::impl::ProfilerConfig;
-using torch::profiler::impl::ProfilerState;
+using ProfileClock = std::chrono::steady_clock;
 
 struct Cost {
   double seconds = 0;
   int64_t calls = 0;
 };
 
-// What every operator took without those that it called.
-std::map<std::string, Cost> costs_of(const std::vector<profiler::KinetoEvent>& events) {
-  std::vector<const profiler::KinetoEvent*> sorted;
-  for (const profiler::KinetoEvent& event : events)
-    if (event.deviceType() == at::kCPU) sorted.push_back(&event);
-  std::stable_sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) {
-    return std::tuple(a->startThreadId(), a->startNs(), b->endNs()) <
-           std::tuple(b->startThreadId(), b->startNs(), a->endNs());
-  });
-  std::map<std::string, Cost> costs;
-  std::vector<const profiler::KinetoEvent*> running;  // every one within the one before it
-  for (const profiler::KinetoEvent* event : sorted) {
-    while (!running.empty() && (running.back()->startThreadId() != event->startThreadId() ||
-                                running.back()->endNs() < event->endNs()))
-      running.pop_back();
-    const double seconds = static_cast<double>(event->durationNs()) * 1e-9;
-    if (!running.empty()) costs[running.back()->name()].seconds -= seconds;
-    Cost& cost = costs[event->name()];
-    cost.seconds += seconds;
-    ++cost.calls;
-    running.push_back(event);
-  }
-  return costs;
+// Of all threads: operators are watched by plain functions, of the whole process.
+std::mutex mutex_of_costs;
+std::map<std::string, Cost> costs;
+
+// An operator that runs, and what those took that it called.
+struct Running : at::ObserverContext {
+  ProfileClock::time_point start;
+  double inner_seconds = 0;
+  Running* outer = nullptr;
+};
+thread_local Running* innermost = nullptr;
+
+std::unique_ptr<at::ObserverContext> on_start(const at::RecordFunction&) {
+  auto running = std::make_unique<Running>();
+  running->outer = std::exchange(innermost, running.get());
+  running->start = ProfileClock::now();
+  return running;
 }
 
-nlohmann::ordered_json entries(const std::map<std::string, Cost>& costs) {
+void on_end(const at::RecordFunction& function, at::ObserverContext* context) {
+  const Running& running = *static_cast<Running*>(context);
+  const double seconds = std::chrono::duration<double>(ProfileClock::now() - running.start).count();
+  innermost = running.outer;
+  if (innermost != nullptr) innermost->inner_seconds += seconds;
+  const std::lock_guard lock(mutex_of_costs);
+  Cost& cost = costs[function.name()];
+  cost.seconds += seconds - running.inner_seconds;
+  ++cost.calls;
+}
+
+nlohmann::ordered_json entries() {
+  const std::lock_guard lock(mutex_of_costs);
   std::vector<std::pair<std::string, Cost>> sorted(costs.begin(), costs.end());
   std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
     return a.second.seconds > b.second.seconds;
@@ -69,8 +72,10 @@ nlohmann::ordered_json entries(const std::map<std::string, Cost>& costs) {
 StepProfile::StepProfile(std::filesystem::path path, at::Device device)
     : path_(std::move(path)), device_(device) {}
 
-StepProfile::~StepProfile() {
-  if (watches_) profiler::disableProfiler();
+StepProfile::~StepProfile() { stop(); }
+
+void StepProfile::stop() {
+  if (watch_ != 0) at::removeCallback(std::exchange(watch_, 0));
 }
 
 // With nothing left to run on the device.
@@ -79,26 +84,25 @@ double StepProfile::now() const {
     const c10::impl::VirtualGuardImpl guard(device_.type());
     guard.synchronizeDevice(guard.getDevice().index());
   }
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration<double>(ProfileClock::now().time_since_epoch()).count();
 }
 
 void StepProfile::begin(int64_t step) {
   if (path_.empty() || step != kFirst) return;
-  const std::set<ActivityType> activities{ActivityType::CPU};
-  const ProfilerConfig config(ProfilerState::KINETO);
-  profiler::prepareProfiler(config, activities);
-  profiler::enableProfiler(config, activities);
-  watches_ = true;
+  {
+    const std::lock_guard lock(mutex_of_costs);
+    costs.clear();
+  }
+  watch_ = at::addGlobalCallback(at::RecordFunctionCallback(on_start, on_end));
   started_ = now();
 }
 
 void StepProfile::end(int64_t step) {
-  if (!watches_ || step + 1 != kFirst + kSteps) return;
+  if (watch_ == 0 || step + 1 != kFirst + kSteps) return;
   const double wall = now() - started_;
-  watches_ = false;
-  const auto result = profiler::disableProfiler();
-  nlohmann::ordered_json json{{"steps", kSteps}, {"wall_seconds", wall}};
-  json["entries"] = entries(costs_of(result->events()));
+  stop();
+  const nlohmann::ordered_json json{
+      {"steps", kSteps}, {"wall_seconds", wall}, {"entries", entries()}};
   write_file(path_, json.dump(1) + "\n");
 }
 

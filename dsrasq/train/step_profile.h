@@ -10,7 +10,7 @@
 namespace dsrasq::train {
 
 /// Watches the steps [kFirst, kFirst + kSteps) of a process (the first ones allocate memory and
-/// choose algorithms) with LibTorch's profiler and writes what ran in them as JSON:
+/// choose algorithms) and writes what ran in them as JSON:
 ///   steps, wall_seconds,
 ///   entries: {name, seconds, calls} of operators without those that they call, longest first.
 /// On a GPU the seconds are those of the launches; with CUDA_LAUNCH_BLOCKING=1 in the environment,
@@ -25,17 +25,19 @@ class StepProfile {
   StepProfile(const StepProfile&) = delete;
   StepProfile& operator=(const StepProfile&) = delete;
 
-  /// Called around every step, which is this process's `step`th. Throws kOutput naming the path.
+  /// Called around every step, the `step`th of this process, from one training at a time.
+  /// Throws kOutput naming the path.
   void begin(int64_t step);
   void end(int64_t step);
 
  private:
   double now() const;
+  void stop();
 
   std::filesystem::path path_;
   at::Device device_;
   double started_ = 0;  // seconds
-  bool watches_ = false;
+  uint64_t watch_ = 0;  // a handle; 0: none
 };
 
 }  // namespace dsrasq::train

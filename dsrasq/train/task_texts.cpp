@@ -22,7 +22,7 @@ constexpr const char* kSpace = " \t\r\n";
 constexpr int64_t kQuestionTail = 4;   // tokens: the end of a question already looks for the answer
 constexpr int64_t kPassageMargin = 2;  // tokens that a passage may take more beside its neighbours
 constexpr int64_t kTries = 64;         // at finding a passage that is not there yet
-constexpr size_t kHoldOutEvery = 32;
+constexpr size_t kHoldOutEveryRecord = 32;
 
 // Documents of which some can be left out and others put between.
 bool has_passages(const TaskSample& sample) {
@@ -114,8 +114,8 @@ TaskTexts::TaskTexts(const std::vector<std::string>& paths, Encode encode,
 void TaskTexts::split() {
   const size_t n = samples_.size();
   for (size_t i = 0; i < n; ++i) {
-    const bool out =
-        n > 1 && (i % kHoldOutEvery == kHoldOutEvery - 1 || (n < kHoldOutEvery && i == n - 1));
+    const bool out = n > 1 && (i % kHoldOutEveryRecord == kHoldOutEveryRecord - 1 ||
+                               (n < kHoldOutEveryRecord && i == n - 1));
     (out ? held_out_ : training_).push_back(i);
   }
 }
