@@ -105,24 +105,26 @@ static HWY_INLINE void score_page(const ScanQuery& query, const ScanPage& page, 
 #pragma GCC unroll 1
   for (int first = 0; first < kHeads; first += kTogether) {
     const int32_t* codes = query.raised + first * kGroups;
+    const int32_t *keys = page.keys, *bias = page.bias;
     Int32s dot[kTogether][kParts];
 #pragma GCC unroll 4
     for (int i = 0; i < kTogether * kParts; ++i) dot[i / kParts][i % kParts] = hn::Zero(di);
 #pragma GCC unroll 1
-    for (int g = 0; g < kGroups; g += 2)
+    for (; bias != page.bias + 4 * kPageTokens; codes += 2, keys += 2 * kPageTokens) {
 #pragma GCC unroll 2
       for (int h = 0; h < kTogether; ++h) {
-        const auto a = hn::Set(di, codes[h * kGroups + g]);
-        const auto b = hn::Set(di, codes[h * kGroups + g + 1]);
+        const auto a = hn::Set(di, codes[h * kGroups]), b = hn::Set(di, codes[h * kGroups + 1]);
 #pragma GCC unroll 2
         for (int part = 0; part < kParts; ++part) {
-          const int32_t* key = page.keys + g * kPageTokens + part * kLanes;
+          const int32_t* key = keys + part * kLanes;
           const auto sum = add_halves(byte_products(a, hn::LoadU(di, key)),
                                       byte_products(b, hn::LoadU(di, key + kPageTokens)));
-          const auto bias = hn::Load(di, page.bias + g / 2 * kPageTokens + part * kLanes);
-          dot[h][part] = hn::Add(dot[h][part], sum_halves(add_halves(sum, bias)));
+          const auto whole = add_halves(sum, hn::Load(di, bias + part * kLanes));
+          dot[h][part] = hn::Add(dot[h][part], sum_halves(whole));
         }
       }
+      bias += kPageTokens;
+    }
 #pragma GCC unroll 2
     for (int h = 0; h < kTogether; ++h)
 #pragma GCC unroll 2

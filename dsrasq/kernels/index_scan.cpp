@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -39,7 +40,12 @@ HWY_BEFORE_NAMESPACE();
 namespace dsrasq::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Integers in the order of the scores. Returns the smallest and the largest.
+// Ranks are integers in the order of the scores. This takes one back to its score.
+static float score_of(int32_t rank) {
+  return std::bit_cast<float>(rank ^ (rank >> 31 & std::numeric_limits<int32_t>::max()));
+}
+
+// Fills in the ranks. Returns the smallest and the largest.
 static std::pair<int64_t, int64_t> rank_scores(ScanQuery& query) {
   const Int32Tag di;
   const FloatTag d;
@@ -92,23 +98,20 @@ static HWY_INLINE int32_t store_kept(hn::Mask<FloatTag> keep, Floats z_lanes, In
 #endif
 }
 
-// Keeps the candidates of rank above `kth` and the first `n_ties` of rank `kth`, order kept.
-static void keep_above(ScanQuery& query, int32_t kth, int32_t n_ties) {
+// Keeps the candidates of rank above `least` and the first `n_ties` of rank `least`, order kept.
+static void keep_above(ScanQuery& query, int32_t least, int32_t n_ties) {
   const FloatTag d;
   const Int32Tag di;
-  const auto limit = hn::Set(di, kth);
+  const auto limit = hn::Set(di, least);
   int32_t kept = 0;
-  float kth_score = 0;
   for (int i = 0; i < query.n; i += kLanes) {
     const auto rank = hn::LoadU(di, query.rank + i);
     const auto z = hn::LoadU(d, query.z + i);
     const auto slot = hn::LoadU(di, query.slot + i);
     auto keep = hn::Gt(rank, limit);
-    const auto tie = hn::Eq(rank, limit);
-    if (!hn::AllFalse(di, tie)) {
-      kth_score = query.z[i + hn::FindFirstTrue(di, tie)];
+    if (n_ties > 0 && !hn::AllFalse(di, hn::Eq(rank, limit))) {
       for (int lane = 0; lane < kLanes && n_ties > 0; ++lane) {
-        if (query.rank[i + lane] != kth) continue;
+        if (query.rank[i + lane] != least) continue;
         keep = hn::Or(keep, hn::Eq(hn::Iota(di, 0), hn::Set(di, lane)));
         --n_ties;
       }
@@ -117,17 +120,20 @@ static void keep_above(ScanQuery& query, int32_t kth, int32_t n_ties) {
     kept += store_kept(hn::RebindMask(d, keep), z, slot, query.z + kept, query.slot + kept);
   }
   query.n = kept;
-  query.threshold = kth_score;
+  query.threshold = score_of(least);
 }
 
-// Bisection for the k-th largest rank: a few dozen counts over a buffer in the first cache beat a
-// partial sort, whose branches nobody can predict.
+// Bisection for a rank that k candidates are above, or else for the k-th largest: a dozen counts
+// over a buffer in the first cache beat a partial sort, whose branches nobody can predict.
 static HWY_NOINLINE void thin(ScanQuery& query) {
   if (query.n <= query.k) return;
   auto [low, high] = rank_scores(query);
   while (low < high) {
     const int64_t middle = low + (high - low + 1) / 2;
-    if (count_above(query, static_cast<int32_t>(middle - 1)) >= query.k)
+    const auto below = static_cast<int32_t>(middle - 1);
+    const int32_t n = count_above(query, below);
+    if (n == query.k) return keep_above(query, below, 0);
+    if (n > query.k)
       low = middle;
     else
       high = middle - 1;
