@@ -46,19 +46,22 @@ void wait_for_change(std::atomic<T>& value, T old) {
   value.wait(old, std::memory_order_acquire);
 }
 
+// The caller waits only for workers that have begun: where other programs keep a worker off the
+// processors, its share is done by the others, and it finds the job closed.
 class Pool {
  public:
   explicit Pool(int n_threads) {
     try {
-      for (int i = 1; i < n_threads; ++i) workers_.emplace_back([this] { loop(); });
+      for (int i = 1; i < std::min<int>(n_threads, kInside); ++i)
+        workers_.emplace_back([this] { loop(); });
     } catch (const std::system_error&) {  // the system allows no more: fewer do the same work
     }
   }
 
   ~Pool() {
     stopping_ = true;
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
+    state_.fetch_add(kGeneration, std::memory_order_release);
+    state_.notify_all();
     for (std::thread& worker : workers_) worker.join();
   }
 
@@ -67,29 +70,47 @@ class Pool {
   void run(Job& job) {
     const std::lock_guard lock(run_mutex_);
     job_ = &job;
-    busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
+    state_.fetch_add(kGeneration | kOpen, std::memory_order_release);
+    state_.notify_all();
     job.work();
-    for (int busy = busy_.load(std::memory_order_acquire); busy != 0; busy = busy_.load())
-      wait_for_change(busy_, busy);
+    uint32_t state = state_.fetch_sub(kOpen, std::memory_order_acq_rel) - kOpen;
+    while ((state & kInside) != 0) {
+      wait_for_change(state_, state);
+      state = state_.load(std::memory_order_acquire);
+    }
   }
 
  private:
+  // `state_`: the number of workers inside the job, whether more may enter, the number of the job.
+  static constexpr uint32_t kInside = (1u << 12) - 1, kOpen = 1u << 12, kGeneration = 1u << 13;
+
   void loop() {
-    for (uint32_t seen = 0;;) {
-      wait_for_change(generation_, seen);
-      seen = generation_.load(std::memory_order_acquire);
+    uint32_t state = 0;
+    for (uint32_t done = 0;;) {  // the last job that this worker has seen, by its number
+      while (state / kGeneration == done) {
+        wait_for_change(state_, state);
+        state = state_.load(std::memory_order_acquire);
+      }
       if (stopping_) return;
+      done = state / kGeneration;
+      if (!enter(state)) continue;
       job_->work();
-      if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_all();
+      state = state_.fetch_sub(1, std::memory_order_acq_rel) - 1;
+      if ((state & (kInside | kOpen)) == 0) state_.notify_all();
     }
+  }
+
+  /// Whether the job that `state` speaks of is still open, and this worker now inside it.
+  bool enter(uint32_t& state) {
+    const uint32_t job = state / kGeneration;
+    while ((state & kOpen) != 0 && state / kGeneration == job)
+      if (state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) return true;
+    return false;
   }
 
   std::vector<std::thread> workers_;
   std::mutex run_mutex_;
-  std::atomic<uint32_t> generation_{0};
-  std::atomic<int> busy_{0};
+  std::atomic<uint32_t> state_{0};
   std::atomic<bool> stopping_{false};
   Job* job_ = nullptr;
 };

@@ -23,6 +23,15 @@ TEST(ParallelFor, CoversEveryItemOnceForAnyThreadsAndGrain) {
     }
 }
 
+TEST(ParallelFor, WorkersThatComeLateTakeNoPartOfTheNextCall) {
+  set_num_threads(4);
+  for (int call = 0; call < 20000; ++call) {
+    std::vector<int> parts(3, -1);  // on the heap: a late worker would write to freed memory
+    parallel_for(3, 1, [&](int64_t begin, int64_t) { parts[static_cast<size_t>(begin)] = call; });
+    ASSERT_EQ(parts, std::vector<int>(3, call));
+  }
+}
+
 TEST(ParallelFor, ThrowsWhatABodyThrewAndStaysUsable) {
   set_num_threads(3);
   EXPECT_THROW(parallel_for(10, 1,

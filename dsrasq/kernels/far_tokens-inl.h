@@ -82,7 +82,30 @@ struct HeadSums {
 };
 
 // Rows whose products are in flight together, as the registers hold.
-inline constexpr int kRowsAtOnce = kLanes == 16 ? 4 : HWY_MIN(kLanes, 2);
+constexpr int rows_at_once(int heads) {
+  if (kLanes == 16) return 4;
+  return kLanes == 8 && heads <= 3 ? 4 : HWY_MIN(kLanes, 2);
+}
+
+#if HWY_TARGET != HWY_SCALAR
+// One level of adding up neighbouring lanes, from `kRows / 2` rows a vector to `kRows`.
+template <int kRows>
+HWY_INLINE Floats join_sums(Floats high, Floats low) {
+  const FloatTag d;
+#if HWY_TARGET == HWY_AVX2
+  // The last level puts the rows in order. Those before add the same lanes as ConcatEven and
+  // ConcatOdd would, without their way across the halves of the vector.
+  if constexpr (kRows < kLanes) {
+    return hn::Add(Floats{_mm256_shuffle_ps(low.raw, high.raw, 0x88)},
+                   Floats{_mm256_shuffle_ps(low.raw, high.raw, 0xDD)});
+  } else {
+    return hn::Add(hn::ConcatLowerLower(d, high, low), hn::ConcatUpperUpper(d, high, low));
+  }
+#else
+  return hn::Add(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low));
+#endif
+}
+#endif
 
 /// Lane t of head r: row index[t] of `rows` [*, D] times q[r], for kRows rows that fill a vector
 /// and `q` [kHeads, D]. Sums of neighbouring lanes are added level by level.
@@ -91,7 +114,7 @@ HWY_INLINE HeadSums<kHeads> dot_rows(const T* rows, const int32_t* index, const 
                                      int64_t D) {
   const FloatTag d;
   HeadSums<kHeads> low, high;
-  if constexpr (kRows > kRowsAtOnce) {
+  if constexpr (kRows > rows_at_once(kHeads)) {
     low = dot_rows<kRows / 2, kHeads>(rows, index, q, D);
     high = dot_rows<kRows / 2, kHeads>(rows, index + kRows / 2, q, D);
   } else {
@@ -118,10 +141,8 @@ HWY_INLINE HeadSums<kHeads> dot_rows(const T* rows, const int32_t* index, const 
     for (int r = 0; r < kHeads; ++r) {
 #if HWY_TARGET != HWY_SCALAR
       if constexpr (kRows == 4) {
-        low.head[r] = hn::Add(hn::ConcatEven(d, sum[1][r], sum[0][r]),
-                              hn::ConcatOdd(d, sum[1][r], sum[0][r]));
-        high.head[r] = hn::Add(hn::ConcatEven(d, sum[3][r], sum[2][r]),
-                               hn::ConcatOdd(d, sum[3][r], sum[2][r]));
+        low.head[r] = join_sums<2>(sum[1][r], sum[0][r]);
+        high.head[r] = join_sums<2>(sum[3][r], sum[2][r]);
       } else {
         low.head[r] = sum[0][r];
         high.head[r] = sum[1][r];
@@ -133,9 +154,7 @@ HWY_INLINE HeadSums<kHeads> dot_rows(const T* rows, const int32_t* index, const 
   }
 #if HWY_TARGET != HWY_SCALAR
 #pragma GCC unroll 4
-  for (int r = 0; r < kHeads; ++r)
-    low.head[r] = hn::Add(hn::ConcatEven(d, high.head[r], low.head[r]),
-                          hn::ConcatOdd(d, high.head[r], low.head[r]));
+  for (int r = 0; r < kHeads; ++r) low.head[r] = join_sums<kRows>(high.head[r], low.head[r]);
 #endif
   return low;
 }
@@ -170,8 +189,8 @@ HWY_INLINE void score_rows(const T* rows, const int32_t* index, const float* sca
 
 inline constexpr int64_t kRowsAhead = 32;  // asked for before they are read
 
-// Columns of a sum that stay in registers.
-inline constexpr int kSumParts = kLanes == 16 ? 4 : 2;
+// Columns of a sum that stay in registers, with a weight a head and one row.
+constexpr int sum_parts(int heads) { return kLanes == 16 || (kLanes == 8 && heads <= 3) ? 4 : 2; }
 
 template <int kHeads, int kColumns>
 HWY_INLINE void add_columns(const int8_t* codes, const int32_t* slots, int64_t n, const float* p,
@@ -184,14 +203,14 @@ HWY_INLINE void add_columns(const int8_t* codes, const int32_t* slots, int64_t n
     for (int c = 0; c < kColumns; ++c) total[r][c] = hn::LoadU(d, sum + r * D + c * kLanes);
   for (int64_t t = 0; t < n; ++t) {
     if (t + kRowsAhead < n) __builtin_prefetch(codes + slots[t + kRowsAhead] * D);
-    Floats row[kColumns];
+    Floats weight[kHeads];
 #pragma GCC unroll 4
-    for (int c = 0; c < kColumns; ++c) row[c] = load_floats(d, codes + slots[t] * D + c * kLanes);
+    for (int r = 0; r < kHeads; ++r) weight[r] = hn::Set(d, p[r * ldp + t]);
 #pragma GCC unroll 4
-    for (int r = 0; r < kHeads; ++r) {
-      const auto weight = hn::Set(d, p[r * ldp + t]);
+    for (int c = 0; c < kColumns; ++c) {
+      const auto row = load_floats(d, codes + slots[t] * D + c * kLanes);
 #pragma GCC unroll 4
-      for (int c = 0; c < kColumns; ++c) total[r][c] = hn::MulAdd(weight, row[c], total[r][c]);
+      for (int r = 0; r < kHeads; ++r) total[r][c] = hn::MulAdd(weight[r], row, total[r][c]);
     }
   }
 #pragma GCC unroll 4
@@ -203,9 +222,10 @@ HWY_INLINE void add_columns(const int8_t* codes, const int32_t* slots, int64_t n
 template <int kHeads>
 HWY_INLINE void add_heads(const int8_t* codes, const int32_t* slots, int64_t n, const float* p,
                           int64_t ldp, int64_t D, float* sum) {
+  constexpr int kColumns = sum_parts(kHeads);
   int64_t i = 0;
-  for (; i + kSumParts * kLanes <= D; i += kSumParts * kLanes)
-    add_columns<kHeads, kSumParts>(codes + i, slots, n, p, ldp, D, sum + i);
+  for (; i + kColumns * kLanes <= D; i += kColumns * kLanes)
+    add_columns<kHeads, kColumns>(codes + i, slots, n, p, ldp, D, sum + i);
   for (; i < D; i += kLanes) add_columns<kHeads, 1>(codes + i, slots, n, p, ldp, D, sum + i);
 }
 

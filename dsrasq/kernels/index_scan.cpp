@@ -6,7 +6,9 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -15,11 +17,35 @@
 #include "dsrasq/kernels/index_scan_state.h"
 #include "dsrasq/kernels/vector_math-inl.h"
 
+#ifndef DSRASQ_KERNELS_INDEX_SCAN_LANE_ORDERS
+#define DSRASQ_KERNELS_INDEX_SCAN_LANE_ORDERS
+namespace dsrasq::kernels {
+
+// For each mask of 8 lanes, its set lanes in order, one a byte.
+constexpr std::array<uint64_t, 256> lane_orders() {
+  std::array<uint64_t, 256> orders{};
+  for (uint32_t mask = 0; mask < 256; ++mask)
+    for (uint64_t lane = 0, shift = 0; lane < 8; ++lane)
+      if ((mask >> lane & 1) != 0) {
+        orders[mask] |= lane << shift;
+        shift += 8;
+      }
+  return orders;
+}
+
+}  // namespace dsrasq::kernels
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace dsrasq::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Integers in the order of the scores. Returns the smallest and the largest.
+// Ranks are integers in the order of the scores. This takes one back to its score.
+static float score_of(int32_t rank) {
+  return std::bit_cast<float>(rank ^ (rank >> 31 & std::numeric_limits<int32_t>::max()));
+}
+
+// Fills in the ranks. Returns the smallest and the largest.
 static std::pair<int64_t, int64_t> rank_scores(ScanQuery& query) {
   const Int32Tag di;
   const FloatTag d;
@@ -43,50 +69,71 @@ static std::pair<int64_t, int64_t> rank_scores(ScanQuery& query) {
 static int32_t count_above(const ScanQuery& query, int32_t rank) {
   const Int32Tag di;
   const auto limit = hn::Set(di, rank);
-  size_t n = 0;
+  auto n = hn::Zero(di);  // a mask's lanes are -1
+#pragma GCC unroll 4
   for (int i = 0; i < query.n; i += kLanes)
-    n += hn::CountTrue(di, hn::Gt(hn::LoadU(di, query.rank + i), limit));
-  return static_cast<int32_t>(n);
+    n = hn::Sub(n, hn::VecFromMask(di, hn::Gt(hn::LoadU(di, query.rank + i), limit)));
+  return hn::GetLane(hn::SumOfLanes(di, n));
 }
 
-// Keeps the candidates of rank above `kth` and the first `n_ties` of rank `kth`, order kept.
-static void keep_above(ScanQuery& query, int32_t kth, int32_t n_ties) {
+// Writes the lanes to keep to the front of a vector at `z` and one at `slot`; returns how many.
+static HWY_INLINE int32_t store_kept(hn::Mask<FloatTag> keep, Floats z_lanes, Int32s slot_lanes,
+                                     float* z, int32_t* slot) {
   const FloatTag d;
   const Int32Tag di;
-  const auto limit = hn::Set(di, kth);
+#if HWY_TARGET == HWY_AVX2
+  // Not Compress: that of Highway 1.0.3 copies its table to the stack at each call.
+  static constexpr auto kOrders = lane_orders();
+  const auto bits = static_cast<uint32_t>(_mm256_movemask_ps(keep.raw));
+  const auto* order = reinterpret_cast<const __m128i*>(kOrders.data() + bits);
+  const Int32s from{_mm256_cvtepu8_epi32(_mm_loadl_epi64(order))};
+  hn::StoreU(Int32s{_mm256_permutevar8x32_epi32(slot_lanes.raw, from.raw)}, di, slot);
+  hn::StoreU(Floats{_mm256_permutevar8x32_ps(z_lanes.raw, from.raw)}, d, z);
+  return __builtin_popcount(bits);
+#else
+  // Not CompressStore, whose store takes some 140 cycles on AMD's Zen 4.
+  hn::StoreU(hn::Compress(slot_lanes, hn::RebindMask(di, keep)), di, slot);
+  hn::StoreU(hn::Compress(z_lanes, keep), d, z);
+  return static_cast<int32_t>(hn::CountTrue(d, keep));
+#endif
+}
+
+// Keeps the candidates of rank above `least` and the first `n_ties` of rank `least`, order kept.
+static void keep_above(ScanQuery& query, int32_t least, int32_t n_ties) {
+  const FloatTag d;
+  const Int32Tag di;
+  const auto limit = hn::Set(di, least);
   int32_t kept = 0;
-  float kth_score = 0;
   for (int i = 0; i < query.n; i += kLanes) {
     const auto rank = hn::LoadU(di, query.rank + i);
     const auto z = hn::LoadU(d, query.z + i);
     const auto slot = hn::LoadU(di, query.slot + i);
     auto keep = hn::Gt(rank, limit);
-    const auto tie = hn::Eq(rank, limit);
-    if (!hn::AllFalse(di, tie)) {
-      kth_score = query.z[i + hn::FindFirstTrue(di, tie)];
+    if (n_ties > 0 && !hn::AllFalse(di, hn::Eq(rank, limit))) {
       for (int lane = 0; lane < kLanes && n_ties > 0; ++lane) {
-        if (query.rank[i + lane] != kth) continue;
+        if (query.rank[i + lane] != least) continue;
         keep = hn::Or(keep, hn::Eq(hn::Iota(di, 0), hn::Set(di, lane)));
         --n_ties;
       }
     }
     // Never past what has been read: kept <= i.
-    hn::StoreU(hn::Compress(z, hn::RebindMask(d, keep)), d, query.z + kept);
-    hn::StoreU(hn::Compress(slot, keep), di, query.slot + kept);
-    kept += static_cast<int32_t>(hn::CountTrue(di, keep));
+    kept += store_kept(hn::RebindMask(d, keep), z, slot, query.z + kept, query.slot + kept);
   }
   query.n = kept;
-  query.threshold = kth_score;
+  query.threshold = score_of(least);
 }
 
-// Bisection for the k-th largest rank: a few dozen counts over a buffer in the first cache beat a
-// partial sort, whose branches nobody can predict.
+// Bisection for a rank that k candidates are above, or else for the k-th largest: a dozen counts
+// over a buffer in the first cache beat a partial sort, whose branches nobody can predict.
 static HWY_NOINLINE void thin(ScanQuery& query) {
   if (query.n <= query.k) return;
   auto [low, high] = rank_scores(query);
   while (low < high) {
     const int64_t middle = low + (high - low + 1) / 2;
-    if (count_above(query, static_cast<int32_t>(middle - 1)) >= query.k)
+    const auto below = static_cast<int32_t>(middle - 1);
+    const int32_t n = count_above(query, below);
+    if (n == query.k) return keep_above(query, below, 0);
+    if (n > query.k)
       low = middle;
     else
       high = middle - 1;
@@ -100,11 +147,8 @@ static HWY_NOINLINE void add_candidates(ScanQuery& query, Floats z, int32_t firs
   const FloatTag d;
   const Int32Tag di;
   const auto passes = hn::Gt(z, hn::Set(d, query.threshold));
-  // Not CompressStore, whose store takes some 140 cycles on AMD's Zen 4.
-  hn::StoreU(hn::Compress(hn::Iota(di, first_slot), hn::RebindMask(di, passes)), di,
-             query.slot + query.n);
-  hn::StoreU(hn::Compress(z, passes), d, query.z + query.n);
-  query.n += static_cast<int32_t>(hn::CountTrue(d, passes));
+  query.n +=
+      store_kept(passes, z, hn::Iota(di, first_slot), query.z + query.n, query.slot + query.n);
   if (query.n + kLanes > query.capacity) thin(query);
 }
 
@@ -182,8 +226,26 @@ static HWY_INLINE Int32s add_dots(Int32s dot, Int32s keys, int32_t query) {
 #endif
 }
 
+#if HWY_TARGET == HWY_AVX2
+#define DSRASQ_SCAN_PAGES 1
+
+// Sums of two products of unsigned and signed bytes, as int16. They must fit.
+static HWY_INLINE Int32s byte_products(Int32s raised, Int32s keys) {
+  return Int32s{_mm256_maddubs_epi16(raised.raw, keys.raw)};
+}
+static HWY_INLINE Int32s add_halves(Int32s a, Int32s b) {
+  return Int32s{_mm256_add_epi16(a.raw, b.raw)};
+}
+static HWY_INLINE Int32s sum_halves(Int32s a) {
+  return Int32s{_mm256_madd_epi16(a.raw, _mm256_set1_epi16(1))};
+}
+#else
+#define DSRASQ_SCAN_PAGES 0
+#endif
+
 #include "dsrasq/kernels/index_scan-inl.h"
 
+#undef DSRASQ_SCAN_PAGES
 }  // namespace plain
 
 const ScanFunctions* scan_functions() {
@@ -204,11 +266,13 @@ static HWY_INLINE Int32s load_keys(const int8_t* keys) {
   return Int32s{_mm512_xor_si512(_mm512_loadu_si512(keys), _mm512_set1_epi8(-128))};
 }
 
+#define DSRASQ_SCAN_PAGES 0
 static HWY_INLINE Int32s add_dots(Int32s dot, Int32s keys, int32_t query) {
   return Int32s{_mm512_dpbusd_epi32(dot.raw, keys.raw, _mm512_set1_epi32(query))};
 }
 
 #include "dsrasq/kernels/index_scan-inl.h"
+#undef DSRASQ_SCAN_PAGES
 
 const ScanFunctions* scan_functions() {
   static const ScanFunctions functions{collect, thin, take_mass, add_mass, score, "AVX3+VNNI"};

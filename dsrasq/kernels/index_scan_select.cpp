@@ -39,6 +39,8 @@ void start_query(const IndexPool& pool, const IndexQueries& queries, int64_t i, 
     query.bias[h] = -128 * std::accumulate(codes + h * pool.dim, codes + (h + 1) * pool.dim, 0);
     query.weight[h] = queries.weight[i * heads + h] * queries.scale[i * heads + h];
   }
+  auto* raised = reinterpret_cast<uint8_t*>(query.raised);
+  for (int c = 0; c < heads * pool.dim; ++c) raised[c] = static_cast<uint8_t>(codes[c] + 64);
   query.limit = std::max<int64_t>(queries.limit[i], -1);
   query.wants_mass = false;
   std::fill_n(query.lane_max, kPageTokens, kMinusInfinity);

@@ -15,7 +15,8 @@ inline constexpr int64_t kScanChunkPages = 512;  ///< `log_mass` is summed chunk
 struct alignas(64) ScanQuery {
   int32_t codes[kMaxIndexHeads * kMaxIndexDim / 4];  ///< four codes each
   int32_t bias[kMaxIndexHeads];  ///< takes back the 128 that is added to each key byte
-  float weight[kMaxIndexHeads];  ///< weight * scale
+  int32_t raised[kMaxIndexHeads * kMaxIndexDim / 4];  ///< the codes with 64 added to each
+  float weight[kMaxIndexHeads];                       ///< weight * scale
   int64_t limit;
   float threshold;  ///< candidates score more than this; rises as they are thinned out
   int32_t k, n, capacity;

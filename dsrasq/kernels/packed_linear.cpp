@@ -54,6 +54,8 @@ namespace {
 constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86;
 constexpr int kTileRows = kManyRegisters ? 8 : 6;
 constexpr int kTileVecs = kManyRegisters ? 3 : 2;
+// Of the direct path for one row, whose sums in flight are few: a half or the whole of a panel.
+constexpr int kRowVecs = kLanes >= 8 ? 3 : kTileVecs;
 
 HWY_INLINE const uint8_t* panel_at(const LinearCall& call, const PanelRun& run, int64_t panel) {
   return reinterpret_cast<const uint8_t*>(call.data) + run.offset + panel * run.panel_bytes;
@@ -76,38 +78,43 @@ HWY_INLINE void store_sums(const Floats* sum, const LinearCall& call, int64_t ro
 }
 
 // Few rows: no fp32 copy of the weights. Rows past the end repeat the last one and are not stored.
-template <PanelFormat kFormat, int kRows>
+template <PanelFormat kFormat, int kRows, int kVecs>
 HWY_NOINLINE void direct(const LinearCall& call, const PanelRun& run, int64_t panel, int first,
                          int64_t row, int64_t rows) {
   const float* x[kRows];
   for (int r = 0; r < kRows; ++r)
     x[r] = call.x + (row + std::min<int64_t>(r, rows - 1)) * call.x_stride;
-  Floats sum[kRows * kTileVecs];
-  unroll<kRows * kTileVecs>([&](auto i) DSRASQ_INLINE_LAMBDA { sum[i] = hn::Zero(FloatTag()); });
+  Floats sum[kRows * kVecs];
+  unroll<kRows * kVecs>([&](auto i) DSRASQ_INLINE_LAMBDA { sum[i] = hn::Zero(FloatTag()); });
   const auto add = [&](int64_t k, const Floats* w) DSRASQ_INLINE_LAMBDA {
     unroll<kRows>([&](auto r) DSRASQ_INLINE_LAMBDA {
       const Floats v = hn::Set(FloatTag(), x[r][k]);
-      unroll<kTileVecs>([&](auto c) DSRASQ_INLINE_LAMBDA {
-        sum[r * kTileVecs + c] = hn::MulAdd(v, w[c], sum[r * kTileVecs + c]);
+      unroll<kVecs>([&](auto c) DSRASQ_INLINE_LAMBDA {
+        sum[r * kVecs + c] = hn::MulAdd(v, w[c], sum[r * kVecs + c]);
       });
     });
   };
-  walk_panel<kFormat, kTileVecs>(panel_at(call, run, panel), first, 0, call.cols, add);
+  walk_panel<kFormat, kVecs>(panel_at(call, run, panel), first, 0, call.cols, add);
   const int64_t column = panel * kPanelColumns + first;
-  store_sums<kRows, kTileVecs>(sum, call, row, rows, run.first_row + column, run.rows - column,
-                               call.bias != nullptr);
+  store_sums<kRows, kVecs>(sum, call, row, rows, run.first_row + column, run.rows - column,
+                           call.bias != nullptr);
+}
+
+template <PanelFormat kFormat, int kRows, int kVecs>
+HWY_INLINE void direct_rows(const LinearCall& call, const LinearTile& tile, int64_t panel,
+                            int64_t row, int64_t rows) {
+  for (int column = 0; column < kPanelColumns; column += kVecs * kLanes)
+    direct<kFormat, kRows, kVecs>(call, *tile.run, panel, column, row, rows);
 }
 
 template <PanelFormat kFormat>
 void direct_panel(const LinearCall& call, const LinearTile& tile, int64_t panel) {
-  for (int column = 0; column < kPanelColumns; column += kTileVecs * kLanes) {
-    for (int64_t row = tile.row_begin; row < tile.row_end; row += kDirectRows) {
-      const int64_t rows = std::min<int64_t>(kDirectRows, tile.row_end - row);
-      if (rows == 1)
-        direct<kFormat, 1>(call, *tile.run, panel, column, row, rows);
-      else
-        direct<kFormat, kDirectRows>(call, *tile.run, panel, column, row, rows);
-    }
+  for (int64_t row = tile.row_begin; row < tile.row_end; row += kDirectRows) {
+    const int64_t rows = std::min<int64_t>(kDirectRows, tile.row_end - row);
+    if (rows == 1)
+      direct_rows<kFormat, 1, kRowVecs>(call, tile, panel, row, rows);
+    else
+      direct_rows<kFormat, kDirectRows, kTileVecs>(call, tile, panel, row, rows);
   }
 }
 

@@ -31,10 +31,11 @@ struct RowProducts {
 };
 
 // As many sums in flight as the registers hold and the latency of an addition wants.
-inline constexpr int kMaxRows = kLanes == 16 ? 8 : kLanes == 8 ? 4 : kLanes == 4 ? 2 : 1;
-// Block heights after a full one, with none left: 8, 4, 3, 2, 1.
+inline constexpr int kMaxRows = kLanes == 16 ? 8 : kLanes == 8 ? 6 : kLanes == 4 ? 2 : 1;
+inline constexpr int kMostSums = kLanes == 8 ? 12 : 8;
+// Block heights after a full one, with none left: 8 or 6, 4, 3, 2, 1.
 constexpr int next_height(int rows) { return rows > 4 ? 4 : rows - 1; }
-constexpr int blocks_for(int rows) { return HWY_MAX(1, HWY_MIN(4, 8 / (rows * kParts))); }
+constexpr int blocks_for(int rows) { return HWY_MAX(1, HWY_MIN(4, kMostSums / (rows * kParts))); }
 
 template <int kRows, int kBlocks>
 HWY_INLINE void product_block(const RowProducts& p, const float* HWY_RESTRICT a,
@@ -48,15 +49,31 @@ HWY_INLINE void product_block(const RowProducts& p, const float* HWY_RESTRICT a,
     for (int c = 0; c < kColumns; ++c)
       sum[r][c] = p.accumulate ? hn::LoadU(d, out + r * p.ldo + c * kLanes) : hn::Zero(d);
   for (int64_t t = 0; t < p.depth; ++t) {
-    Floats column[kColumns];
+    const auto column_at = [&](int c) HWY_ATTR {
+      return hn::LoadU(d, b + (c / kParts) * p.b_block + t * p.ldb + (c % kParts) * kLanes);
+    };
+    const auto factor_at = [&](int r) HWY_ATTR { return hn::Set(d, a[r * p.lda + t]); };
+    // The fewer of the two stay in registers beside the sums.
+    if constexpr (kColumns <= kRows) {
+      Floats column[kColumns];
 #pragma GCC unroll 16
-    for (int c = 0; c < kColumns; ++c)
-      column[c] = hn::LoadU(d, b + (c / kParts) * p.b_block + t * p.ldb + (c % kParts) * kLanes);
+      for (int c = 0; c < kColumns; ++c) column[c] = column_at(c);
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      const auto factor = hn::Set(d, a[r * p.lda + t]);
+      for (int r = 0; r < kRows; ++r) {
+        const auto factor = factor_at(r);
 #pragma GCC unroll 16
-      for (int c = 0; c < kColumns; ++c) sum[r][c] = hn::MulAdd(factor, column[c], sum[r][c]);
+        for (int c = 0; c < kColumns; ++c) sum[r][c] = hn::MulAdd(factor, column[c], sum[r][c]);
+      }
+    } else {
+      Floats factor[kRows];
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) factor[r] = factor_at(r);
+#pragma GCC unroll 16
+      for (int c = 0; c < kColumns; ++c) {
+        const auto column = column_at(c);
+#pragma GCC unroll 16
+        for (int r = 0; r < kRows; ++r) sum[r][c] = hn::MulAdd(factor[r], column, sum[r][c]);
+      }
     }
   }
 #pragma GCC unroll 16

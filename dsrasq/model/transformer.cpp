@@ -201,8 +201,8 @@ at::Tensor Transformer::layer_forward(int64_t index, at::Tensor h, policy::Polic
       [norm = layer.attn_norm, eps](const at::Tensor& t) { return ops::rms_norm(t, norm, eps); });
   const at::Tensor qkv = linear(layer.qkv, layer.qkv_lora, x);
   const auto heads = [&](int64_t first, int64_t width, const at::Tensor& norm) {
-    const at::Tensor part = qkv.narrow(1, first, width).contiguous();
-    const at::Tensor split = part.view({n_tokens, width / config_.head_dim, config_.head_dim});
+    const at::Tensor split = ops::columns(qkv, first, width)
+                                 .view({n_tokens, width / config_.head_dim, config_.head_dim});
     return norm.defined() ? ops::rms_norm(split, norm, eps) : split;
   };
   at::Tensor o = policy.attend({.layer = index,

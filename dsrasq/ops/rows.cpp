@@ -3,6 +3,10 @@
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 
+#include <algorithm>
+
+#include "dsrasq/core/error.h"
+#include "dsrasq/core/parallel.h"
 #include "dsrasq/kernels/rows.h"
 
 namespace dsrasq::ops {
@@ -12,6 +16,8 @@ namespace {
 bool kernel_takes(const at::Tensor& x) {
   return x.device().is_cpu() && x.scalar_type() == at::kFloat && !x.requires_grad();
 }
+
+constexpr int64_t kCopiedRows = 64;  // of some KiB: worth a hand-over to another thread
 
 }  // namespace
 
@@ -57,6 +63,21 @@ at::Tensor gated(const at::Tensor& gate_up, checkpoint::Activation activation) {
           .x_stride = 2 * n_ff,
           .y = y.mutable_data_ptr<float>(),
           .y_stride = n_ff});
+  return y;
+}
+
+at::Tensor columns(const at::Tensor& x, int64_t first, int64_t width) {
+  const at::Tensor part = x.narrow(1, first, width);
+  if (!kernel_takes(x) || part.is_contiguous()) return part.contiguous();
+  at::Tensor y = at::empty({x.size(0), width}, at::kFloat);
+  const auto* from = part.const_data_ptr<float>();
+  auto* to = y.mutable_data_ptr<float>();
+  const int64_t stride = part.stride(0);
+  DSRASQ_CHECK(part.stride(1) == 1, kInternal, "ops.rows", "columns do not lie side by side");
+  parallel_for(x.size(0), kCopiedRows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      std::copy_n(from + row * stride, width, to + row * width);
+  });
   return y;
 }
 

@@ -18,6 +18,10 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
 /// `[T, 2F]` (gate first, then up) to act(gate) * up `[T, F]`.
 at::Tensor gated(const at::Tensor& gate_up, checkpoint::Activation activation);
 
+/// Columns [first, first + width) of `[T, C]` as a tensor of their own. Never on ATen's threads,
+/// which spin after each copy on the processors that the kernels' threads want.
+at::Tensor columns(const at::Tensor& x, int64_t first, int64_t width);
+
 /// x += y, in place where neither needs a gradient.
 at::Tensor add(const at::Tensor& x, const at::Tensor& y);
 
