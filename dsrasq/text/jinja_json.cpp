@@ -10,11 +10,11 @@
 namespace dsrasq::text::jinja {
 namespace {
 
-constexpr int kMaxDepth = 99;
+constexpr int kMaxWrittenDepth = 99;
 
 Value convert(const nlohmann::ordered_json& json, int depth) {
   using Type = nlohmann::json::value_t;
-  if (depth > kMaxDepth) fail("JSON is nested more than ", kMaxDepth, " deep");
+  if (depth > kMaxWrittenDepth) fail("JSON is nested more than ", kMaxWrittenDepth, " deep");
   switch (json.type()) {
     case Type::boolean: return Value(json.get<bool>());
     case Type::number_integer: return Value(json.get<int64_t>());

@@ -8,7 +8,7 @@ namespace dsrasq::text {
 namespace {
 
 constexpr const char* kInJsonView = "text.tokenizer";
-constexpr int kMaxDepth = 64;
+constexpr int kMaxJsonDepth = 64;
 
 // Brackets outside strings must not nest deeply: trees are walked by recursion.
 void check_depth(std::string_view text, std::string_view file) {
@@ -21,8 +21,8 @@ void check_depth(std::string_view text, std::string_view file) {
     if (in_string) continue;
     if (c == '[' || c == '{') ++depth;
     if (c == ']' || c == '}') --depth;
-    DSRASQ_CHECK(depth <= kMaxDepth, kBadInput, kInJsonView, file, ": nests deeper than ",
-                 kMaxDepth, " at byte ", at);
+    DSRASQ_CHECK(depth <= kMaxJsonDepth, kBadInput, kInJsonView, file, ": nests deeper than ",
+                 kMaxJsonDepth, " at byte ", at);
   }
 }
 

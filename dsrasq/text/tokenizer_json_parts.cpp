@@ -8,7 +8,7 @@
 namespace dsrasq::text {
 namespace {
 
-constexpr int kMaxDepth = 8;  // of sequences in sequences
+constexpr int kMaxSequenceDepth = 8;  // of sequences in sequences
 constexpr int64_t kMaxStrip = 1 << 20;
 
 bool flag(const JsonView& view, const char* key, bool otherwise) {
@@ -34,7 +34,7 @@ Regex read_regex(const JsonView& view) {
 // Calls `read` for the items of a sequence, or for the one part that is no sequence.
 template <class Read>
 void for_each_part(const JsonView& view, const char* items, Read read, int depth = 0) {
-  if (depth > kMaxDepth) view.fail("is nested too deeply");
+  if (depth > kMaxSequenceDepth) view.fail("is nested too deeply");
   if (view.at("type").string() != "Sequence") return read(view);
   const JsonView parts = view.at(items);
   for (size_t i = 0; i < parts.size(); ++i) for_each_part(parts[i], items, read, depth + 1);

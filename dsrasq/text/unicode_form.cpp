@@ -14,7 +14,7 @@ namespace dsrasq::text {
 namespace {
 
 // No code point at or above has a decomposition or combines.
-constexpr char32_t kTableEnd = 0x2FA20;
+constexpr char32_t kFormTableEnd = 0x2FA20;
 constexpr int kMaxDecomposition = 32;  // the longest, U+FDFA, has 18
 
 enum Flag : uint8_t {
@@ -60,19 +60,19 @@ void finish(UnicodeForm form, std::vector<utf8proc_int32_t>& points) {
 }
 
 std::vector<uint8_t> make_flags(UnicodeForm form) {
-  std::vector<uint8_t> flags(kTableEnd, 0);
+  std::vector<uint8_t> flags(kFormTableEnd, 0);
   std::vector<utf8proc_int32_t> parts;
-  for (char32_t value = 0; value < kTableEnd; ++value) {
+  for (char32_t value = 0; value < kFormTableEnd; ++value) {
     parts.clear();
     append_decomposition(value, decompose_options(UnicodeForm::kNfd), parts);
     for (size_t i = 1; i < parts.size(); ++i) flags[static_cast<size_t>(parts[i])] |= kJoins;
   }
-  for (char32_t value = 0; value < kTableEnd; ++value) {
+  for (char32_t value = 0; value < kFormTableEnd; ++value) {
     parts.clear();
     append_decomposition(value, decompose_options(form), parts);
     if (parts.empty()) continue;
     const auto first = static_cast<size_t>(parts[0]);
-    if (combining_class(parts[0]) != 0 || (first < kTableEnd && (flags[first] & kJoins) != 0))
+    if (combining_class(parts[0]) != 0 || (first < kFormTableEnd && (flags[first] & kJoins) != 0))
       flags[value] |= kJoins;
     finish(form, parts);
     if (parts.size() != 1 || parts[0] != static_cast<utf8proc_int32_t>(value))
@@ -100,7 +100,7 @@ Cluster read_cluster(const std::vector<uint8_t>& flags, std::string_view text, u
   Cluster cluster{at, 0};
   while (cluster.end < text.size()) {
     const CodePoint point = read_code_point(text, cluster.end);
-    const uint8_t found = point.value < kTableEnd ? flags[point.value] : 0;
+    const uint8_t found = point.value < kFormTableEnd ? flags[point.value] : 0;
     if (cluster.end != at && (found & kJoins) == 0) break;
     cluster.flags |= found;
     cluster.end += point.length;

@@ -53,6 +53,10 @@ std::string run_folder(const RunOptions& options) {
 void check_outputs(const RunOptions& options) {
   check_can_write(options.output);
   check_can_write(fs::path(run_folder(options)) / "checkpoint");
+  // Its folder is not made, so it has to be there.
+  if (!options.profile.empty()) {
+    const AtomicFileWriter tries_to_create(options.profile);
+  }
 }
 
 }  // namespace dsrasq::train

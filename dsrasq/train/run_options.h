@@ -99,8 +99,9 @@ void check_run_options(const RunOptions& options, const char* where);
 
 std::string run_folder(const RunOptions& options);
 
-/// Throws kOutput naming the path when the adapter or something in the run folder could not be
-/// written. Leaves nothing behind; folders that are missing are made later.
+/// Throws kOutput naming the path when the adapter, something in the run folder or the profile
+/// could not be written. Leaves nothing behind; folders that are missing are made later,
+/// but not the profile's.
 void check_outputs(const RunOptions& options);
 
 /// The options that change what a run computes, by name, as a checkpoint keeps them.

@@ -233,6 +233,7 @@ class BadInput(run.CliTest):
         self.assertIn("none.safetensors", self.train_refused(3, missing, "--init", "none.safetensors"))
         self.assertIn("ab.txt/x: Not a directory", self.train_refused(5, self.text / "x"))
         self.assertIn("is no regular file", self.train_refused(5, self.folder))
+        self.assertIn("missing/x: No such file", self.train_refused(5, self.folder / "a", "--profile", missing))
         self.assertEqual(sorted(os.listdir(self.folder)), before)
 
     def test_trainings_take_names_that_are_not_utf8(self):
