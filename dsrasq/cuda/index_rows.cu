@@ -58,17 +58,42 @@ __global__ void index_rows_kernel(IndexRows p) {
   store_key<kPer>(p, row + p.n_heads * kDim, (p.first + token) % p.ring.capacity, lane);
 }
 
+// A warp for every row.
+template <int kPer>
+__global__ void rows_kernel(const float* x, int64_t n_rows, int max_code, int8_t* codes,
+                            float* scale) {
+  const int lane = threadIdx.x % 32;
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
+  if (row >= n_rows) return;
+  float own[kPer];
+  for (int e = 0; e < kPer; ++e) own[e] = x[row * 32 * kPer + lane + 32 * e];
+  const float by = store_codes(own, max_code, codes + row * 32 * kPer, lane);
+  if (lane == 0) scale[row] = by;
+}
+
+unsigned blocks_for(int64_t n) { return static_cast<unsigned>((n + kWarps - 1) / kWarps); }
+
 }  // namespace
 
 void quantize_index_rows(const IndexRows& p, Stream stream) {
-  const auto blocks = static_cast<unsigned>((p.n + kWarps - 1) / kWarps);
   DSRASQ_CHECK((p.dim == 32 || p.dim == 64) && p.n_heads <= 8, kInternal, "cuda",
                "quantize_index_rows: ", p.n_heads, " heads of ", p.dim);
   if (p.dim == 32)
-    index_rows_kernel<1><<<blocks, kWarps * 32, 0, stream>>>(p);
+    index_rows_kernel<1><<<blocks_for(p.n), kWarps * 32, 0, stream>>>(p);
   else
-    index_rows_kernel<2><<<blocks, kWarps * 32, 0, stream>>>(p);
+    index_rows_kernel<2><<<blocks_for(p.n), kWarps * 32, 0, stream>>>(p);
   check_launch("quantize_index_rows");
+}
+
+void quantize_rows(const float* x, int64_t n_rows, int32_t dim, int32_t max_code, int8_t* codes,
+                   float* scale, Stream stream) {
+  DSRASQ_CHECK(dim == 32 || dim == 64, kInternal, "cuda", "quantize_rows: rows of ", dim);
+  const unsigned blocks = blocks_for(n_rows);
+  if (dim == 32)
+    rows_kernel<1><<<blocks, kWarps * 32, 0, stream>>>(x, n_rows, max_code, codes, scale);
+  else
+    rows_kernel<2><<<blocks, kWarps * 32, 0, stream>>>(x, n_rows, max_code, codes, scale);
+  check_launch("quantize_rows");
 }
 
 }  // namespace dsrasq::cuda

@@ -24,4 +24,8 @@ constexpr int32_t padded_heads(int32_t n_heads) { return n_heads <= 4 ? 4 : 8; }
 
 void quantize_index_rows(const IndexRows& rows, Stream stream);
 
+/// kernels::quantize_rows on the device, of rows of 32 or 64 values.
+void quantize_rows(const float* x, int64_t n_rows, int32_t dim, int32_t max_code, int8_t* codes,
+                   float* scale, Stream stream);
+
 }  // namespace dsrasq::cuda

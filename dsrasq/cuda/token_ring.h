@@ -31,10 +31,11 @@ struct TokenRing {
 };
 
 /// The pool's rule (design 3): a query at position i may retrieve the positions first(i) to
-/// i - window. Pages of 16 tokens leave at multiples of `block`, so that what is seen depends on
-/// the position alone.
+/// i - window. Pages leave at multiples of `block`, so that what is seen depends on the position
+/// alone.
 struct PoolRule {
   int64_t window, pool, block, sinks;
+  int64_t page = kPageTokens;
 
   /// Rows that a ring needs for calls of up to `n` tokens.
   constexpr int64_t capacity_for(int64_t n) const {
@@ -43,7 +44,7 @@ struct PoolRule {
   }
   constexpr int64_t first(int64_t position) const {
     const int64_t gone = position / block * block - window - pool - sinks;
-    return sinks + (gone > 0 ? (gone + kPageTokens - 1) / kPageTokens * kPageTokens : 0);
+    return sinks + (gone > 0 ? (gone + page - 1) / page * page : 0);
   }
   constexpr int64_t end(int64_t position) const { return position - window + 1; }
 };

@@ -8,10 +8,14 @@
 #include "dsrasq/core/error.h"
 #include "dsrasq/cuda/append_tokens.h"
 #include "dsrasq/cuda/index_scan.h"
-#include "dsrasq/policy/device_pointers.h"
+#include "dsrasq/ops/device_pointers.h"
 
 namespace dsrasq::policy {
 namespace {
+
+using ops::bf16_pointer;
+using ops::current_stream;
+using ops::device_pointer;
 
 constexpr const char* kInCudaPolicy = "policy.cuda_policy";
 constexpr int64_t kLongestCall = 8192;  // tokens

@@ -10,9 +10,13 @@
 #include "dsrasq/cuda/gathered_attention.h"
 #include "dsrasq/cuda/index_rows.h"
 #include "dsrasq/cuda/index_scan.h"
-#include "dsrasq/policy/device_pointers.h"
+#include "dsrasq/ops/device_pointers.h"
 
 namespace dsrasq::policy {
+
+using ops::bf16_pointer;
+using ops::current_stream;
+using ops::device_pointer;
 
 CudaPool::CudaPool(const Config& config, const PolicyOptions& options,
                    const retriever::Adapter* adapter, int64_t layer, at::Device device)

@@ -7,7 +7,7 @@
 
 #include "dsrasq/cuda/token_ring.h"
 
-namespace dsrasq::policy {
+namespace dsrasq::ops {
 
 /// Null for an undefined tensor.
 template <class T>
@@ -24,4 +24,4 @@ inline cuda::Stream current_stream(at::Device device) {
   return static_cast<cuda::Stream>(guard.getStream(device).native_handle());
 }
 
-}  // namespace dsrasq::policy
+}  // namespace dsrasq::ops
