@@ -60,7 +60,7 @@ struct Adapter {
   BudgetByLayer budgets;
   /// By layer; empty until the model's own weights are trained along.
   LoraByLayer lora;
-  /// By layer; empty until the compressive cache is trained. In the file: `slots.LAYER.NAME`, fp32.
+  /// By layer; empty until the compressive cache is trained. In the file: `slots.LAYER.NAME`.
   std::map<int64_t, memory::SlotParameters> slots;
   std::string record;  ///< JSON: how it was trained
 

@@ -1,23 +1,30 @@
 #pragma once
 
-// The compressive cache's parameters in an adapter file: fp32 tensors `slots.LAYER.NAME`.
+// The compressive cache's parameters in an adapter file: tensors `slots.LAYER.NAME`, matrices as
+// fp16, beta and gate as fp32 (a slot that keeps nearly everything has a beta that fp16 makes 1).
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <vector>
 
 #include "dsrasq/formats/safetensors.h"
 #include "dsrasq/memory/slot_cache.h"
+#include "dsrasq/retriever/adapter_tensors.h"
 
 namespace dsrasq::retriever {
 
+using SlotsByLayer = std::map<int64_t, memory::SlotParameters>;
+
 /// The slots of every layer that has some. Throws kBadInput naming the file and the tensor that is
 /// missing, does not fit the others of its layer, or holds a value that it may not.
-std::map<int64_t, memory::SlotParameters> read_slots(const formats::SafetensorsFile& file,
-                                                     int64_t n_layers);
+SlotsByLayer read_slots(const formats::SafetensorsFile& file, int64_t n_layers);
 
-/// Tensors to write; their bytes are those of `slots`, which must outlive them.
-std::vector<formats::NamedTensor> slot_tensors(
-    const std::map<int64_t, memory::SlotParameters>& slots);
+/// The matrices of `slots`. Throws as HalfTensors does.
+void add_slots(const SlotsByLayer& slots, const std::filesystem::path& path, HalfTensors& tensors);
+
+/// What `add_slots` leaves to be written as fp32; the bytes are those of `slots`, which must
+/// outlive them.
+std::vector<formats::NamedTensor> slot_rates(const SlotsByLayer& slots);
 
 }  // namespace dsrasq::retriever

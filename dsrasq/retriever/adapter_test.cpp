@@ -81,29 +81,6 @@ TEST_F(AdapterTest, RoundTripKeepsEverythingToHalfPrecision) {
   });
 }
 
-TEST_F(AdapterTest, SlotsAreKeptExactlyAndRefusedWhenTheyDoNotFit) {
-  Adapter adapter = sample();
-  adapter.slots[5] = {.n_slots = 3,
-                      .n_kv_heads = 2,
-                      .u_k = std::vector<float>(12 * 3, 0.1f),
-                      .u_v = std::vector<float>(12 * 3, 0.2f),
-                      .beta = {0.9f, 0.99f, 0.999f},
-                      .read_k = std::vector<float>(2 * 12 * 6, 0.3f),
-                      .read_v = std::vector<float>(2 * 12 * 6, 0.4f),
-                      .gate = {0.0f, 1.0f, 2.0f, 3.0f}};
-  adapter.save(path());
-  const Adapter after = Adapter::load(path());
-  ASSERT_EQ(after.slots.size(), 1u);
-  const memory::SlotParameters& p = after.slots.at(5);
-  EXPECT_EQ(p.n_slots, 3);
-  EXPECT_EQ(p.n_kv_heads, 2);
-  EXPECT_EQ(p.beta, adapter.slots[5].beta);
-  EXPECT_EQ(p.read_v, adapter.slots[5].read_v);
-  EXPECT_EQ(p.gate, adapter.slots[5].gate);
-  adapter.slots[5].beta[1] = 1.5f;
-  EXPECT_NE(refusal(adapter).find("slots.5.beta holds 1.5"), std::string::npos);
-}
-
 TEST_F(AdapterTest, RandomParametersFollowTheSeed) {
   const IndexerParameters a = Adapter::random(64, 4, 32, 7), b = Adapter::random(64, 4, 32, 7);
   const IndexerParameters c = Adapter::random(64, 4, 32, 8);
