@@ -15,6 +15,7 @@ constexpr int kWarpKeys = kStepKeys * kSteps;
 constexpr int kChunk = kWarps * kWarpKeys;
 static_assert(kRingStep == kChunk, "a chunk must not wrap around");
 constexpr int kRoom = 2 * kChunk;  // candidates beyond k
+constexpr int32_t kMostSelected = 1024;
 
 // The tensor core's 16 x 8 x 32 product of int8, added to `sum` (PTX mma.m16n8k32). Lane l holds
 // the rows l / 4 and l / 4 + 8 and the columns l % 4 * 2 and the next.
@@ -179,10 +180,12 @@ __global__ void __launch_bounds__(kWarps * 32) select_kernel(IndexScan p) {
   if constexpr (kWantsMass) write_mass(p, tile, mass);
 }
 
+// Of shared memory: a score and a position for every candidate of 16 queries.
+constexpr int kCandidateBytes = kTile * 2 * static_cast<int>(sizeof(int));
+
 template <int kHeads, int kParts, bool kWantsMass>
 void launch(const IndexScan& p, Stream stream) {
-  const int bytes =
-      static_cast<int>(sizeof(Shared)) + kTile * (p.k + kRoom) * 2 * static_cast<int>(sizeof(int));
+  const int bytes = static_cast<int>(sizeof(Shared)) + (p.k + kRoom) * kCandidateBytes;
   check(cudaFuncSetAttribute(select_kernel<kHeads, kParts, kWantsMass>,
                              cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
         "select_top_k");
@@ -201,8 +204,17 @@ void launch(const IndexScan& p, Stream stream) {
 
 }  // namespace
 
+int32_t most_selected() {
+  int device = 0, bytes = 0;
+  check(cudaGetDevice(&device), "most_selected");
+  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+        "most_selected");
+  const int room = (bytes - static_cast<int>(sizeof(Shared))) / kCandidateBytes - kRoom;
+  return std::clamp(room, 0, kMostSelected);
+}
+
 void select_top_k(const IndexScan& p, Stream stream) {
-  DSRASQ_CHECK(p.k >= 1 && p.k <= kMaxSelected && (p.dim == 32 || p.dim == 64) &&
+  DSRASQ_CHECK(p.k >= 1 && p.k <= kMostSelected && (p.dim == 32 || p.dim == 64) &&
                    (p.padded_heads == 4 || p.padded_heads == 8) && p.capacity % kRingStep == 0,
                kInternal, "cuda", "select_top_k: k ", p.k, ", ", p.padded_heads, " heads of ",
                p.dim, ", ", p.capacity, " rows");

@@ -7,7 +7,8 @@
 
 namespace dsrasq::cuda {
 
-inline constexpr int32_t kMaxSelected = 1024;
+/// The largest k: 1,024 on Hopper, fewer where a block has less shared memory.
+int32_t most_selected();
 
 /// T queries at positions first, ...; the token at each sees what `rule` says of the ring.
 struct IndexScan {
@@ -20,7 +21,7 @@ struct IndexScan {
   int64_t capacity;
   PoolRule rule;
   int64_t n, first;
-  int32_t k;            ///< at most kMaxSelected
+  int32_t k;            ///< at most most_selected()
   bool best_first;      ///< by descending score, else by ascending position
   int32_t* selected;    ///< [T, k], rows of the ring, then -1
   int32_t* n_selected;  ///< [T]

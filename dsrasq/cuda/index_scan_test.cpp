@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "dsrasq/cuda/index_rows.h"
@@ -50,22 +51,25 @@ class Case {
     std::vector<float> scores, log_mass;
   };
 
-  Found scan(bool best_first) const {
+  Found scan(bool best_first) const { return scan(best_first, 0, shape_.n); }
+
+  // Of `count` queries from `from` on.
+  Found scan(bool best_first, int64_t from, int64_t count) const {
     const DeviceArray<int8_t> query(query_), key(key_);
     const DeviceArray<float> weight(weight_), key_scale(key_scale_);
-    const auto n = static_cast<size_t>(shape_.n), k = static_cast<size_t>(shape_.k);
+    const auto n = static_cast<size_t>(count), k = static_cast<size_t>(shape_.k);
     const DeviceArray<int32_t> selected(n * k), n_selected(n);
     const DeviceArray<float> scores(n * k), log_mass(n);
-    select_top_k({.query = query.data(),
-                  .weight = weight.data(),
+    select_top_k({.query = query.data() + from * padded_ * shape_.dim,
+                  .weight = weight.data() + from * padded_,
                   .padded_heads = padded_,
                   .dim = shape_.dim,
                   .key = key.data(),
                   .key_scale = key_scale.data(),
                   .capacity = capacity_,
                   .rule = rule_,
-                  .n = shape_.n,
-                  .first = shape_.first,
+                  .n = count,
+                  .first = shape_.first + from,
                   .k = shape_.k,
                   .best_first = best_first,
                   .selected = selected.data(),
@@ -189,6 +193,12 @@ TEST_F(CudaIndexScan, IsTheSameForAnyDivisionIntoCalls) {
   const Case scan_case(whole);
   const Case::Found once = scan_case.scan(false), again = scan_case.scan(false);
   EXPECT_EQ(once.selected, again.selected);
+  std::vector<int32_t> in_parts;
+  for (const auto& [from, count] : {std::pair<int64_t, int64_t>{0, 1}, {1, 40}, {41, 23}}) {
+    const std::vector<int32_t> part = scan_case.scan(false, from, count).selected;
+    in_parts.insert(in_parts.end(), part.begin(), part.end());
+  }
+  EXPECT_EQ(in_parts, once.selected);
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ bool CudaPolicy::supports(const PolicyOptions& o, const AttentionShape& shape,
   if (o.retention != "recency" || o.max_distance < o.window) return false;
   if (!retrieves(o)) return true;
   return adapter != nullptr && (adapter->head_dim == 32 || adapter->head_dim == 64) &&
-         adapter->n_heads <= 8 && o.top_k <= cuda::kMaxSelected;
+         adapter->n_heads <= 8 && o.top_k <= cuda::most_selected();
 }
 
 CudaPolicy::CudaPolicy(const PolicyOptions& options, const AttentionShape& shape,

@@ -36,7 +36,7 @@ Codes codes_of(const at::Tensor& rows, int max_code, int64_t n_spare) {
 bool is_known(const StudentIndex& index, int64_t top_k) {
   const int64_t dim = index.key.size(1);
   return index.key.is_cuda() && index.is_rounded && (dim == 32 || dim == 64) &&
-         index.query.size(0) <= 8 && top_k <= cuda::kMaxSelected;
+         index.query.size(0) <= 8 && top_k <= cuda::most_selected();
 }
 
 }  // namespace
