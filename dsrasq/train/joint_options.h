@@ -79,10 +79,11 @@ struct JointTrainOptions : RunOptions {
     visit(lora_alpha, "lora-alpha", "their scale times the rank");
     visit(lora_targets, "lora-targets", "the matrices that change, of q, k, v, o and down");
     visit(slots, "slots", "latent slots a layer; 0: none, or the starting adapter's");
-    visit(slot_mode, "slot-mode",
-          "what decides what they take of a block: content, position (where a token is in it) or "
-          "rotate (content, one slot a block in turn); default: the starting adapter's, else "
-          "content");
+    visit(
+        slot_mode, "slot-mode",
+        "what decides how much of a token slots take: content, position (its place in the block) "
+        "or rotate (content, each block replaces one slot); default: the starting adapter's, else "
+        "content");
     visit(beta, "beta", "share of a slot that stays at each block, the same for all; 0: learned");
     visit(lr_retriever, "lr-retriever", "peak learning rate of the retriever; 0: it stays");
     visit(lr_threshold, "lr-threshold", "peak learning rate of the thresholds");
