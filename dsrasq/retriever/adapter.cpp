@@ -169,7 +169,8 @@ void Adapter::save(const fs::path& path) const {
   }
   add_budgets(budgets, path, halves);
   add_lora(lora, path, halves);
-  std::vector<formats::NamedTensor> tensors = slot_tensors(slots);
+  add_slots(slots, path, halves);
+  std::vector<formats::NamedTensor> tensors = slot_rates(slots);
   tensors.insert(tensors.end(), halves.tensors().begin(), halves.tensors().end());
   json config = {{"n_embd", n_embd},
                  {"n_heads", n_heads},

@@ -61,7 +61,7 @@ struct Adapter {
   /// By layer; empty until the model's own weights are trained along.
   LoraByLayer lora;
   /// By layer, all of one mode; empty until the compressive cache is trained. In the file:
-  /// `slots.LAYER.NAME`, fp32, and config.slot_mode.
+  /// `slots.LAYER.NAME` and config.slot_mode.
   std::map<int64_t, memory::SlotParameters> slots;
   std::string record;  ///< JSON: how it was trained
 

@@ -1,10 +1,9 @@
 #include "dsrasq/retriever/adapter_slots.h"
 
-#include <cmath>
-#include <cstring>
+#include <ATen/Functions.h>
+
 #include <span>
 #include <string>
-#include <utility>
 
 #include "dsrasq/core/error.h"
 
@@ -12,7 +11,6 @@ namespace dsrasq::retriever {
 namespace {
 
 constexpr const char* kInAdapterSlots = "retriever.adapter_slots";
-using formats::Dtype;
 using formats::NamedTensor;
 using memory::SlotMode;
 
@@ -24,20 +22,15 @@ std::string slot_tensor(int64_t layer, const char* name) {
 const char* take_k_name(SlotMode mode) { return mode == SlotMode::kPosition ? "a_k" : "u_k"; }
 const char* take_v_name(SlotMode mode) { return mode == SlotMode::kPosition ? "a_v" : "u_v"; }
 
-// Copies a tensor out after checking its type, rank and values.
+// Copies a tensor out after checking its rank.
 std::vector<float> values_of(const formats::SafetensorsFile& file, const std::string& name,
                              size_t rank, std::vector<int64_t>& shape) {
-  const NamedTensor& tensor = file.require(name);
-  DSRASQ_CHECK(tensor.dtype == Dtype::kF32 && tensor.shape.size() == rank, kBadInput,
-               kInAdapterSlots, file.path().string(), ": ", name,
-               " has another type or rank than F32 and ", rank);
-  shape = tensor.shape;
-  std::vector<float> values(tensor.bytes.size() / sizeof(float));
-  if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
-  for (const float value : values)
-    DSRASQ_CHECK(std::isfinite(value), kBadInput, kInAdapterSlots, file.path().string(), ": ", name,
-                 " holds a NaN or an infinity");
-  return values;
+  shape = file.require(name).shape;
+  DSRASQ_CHECK(shape.size() == rank, kBadInput, kInAdapterSlots, file.path().string(), ": ", name,
+               " has ", shape.size(), " dimensions, want ", rank);
+  const at::Tensor values = read_tensor(file, name, shape);
+  const float* data = values.const_data_ptr<float>();
+  return {data, data + values.numel()};
 }
 
 memory::SlotParameters read_layer(const formats::SafetensorsFile& file, int64_t layer,
@@ -67,9 +60,8 @@ memory::SlotParameters read_layer(const formats::SafetensorsFile& file, int64_t 
 
 }  // namespace
 
-std::map<int64_t, memory::SlotParameters> read_slots(const formats::SafetensorsFile& file,
-                                                     int64_t n_layers, SlotMode mode) {
-  std::map<int64_t, memory::SlotParameters> slots;
+SlotsByLayer read_slots(const formats::SafetensorsFile& file, int64_t n_layers, SlotMode mode) {
+  SlotsByLayer slots;
   for (int64_t layer = 0; layer < n_layers; ++layer)
     if (file.find(slot_tensor(layer, take_k_name(mode))) != nullptr ||
         file.find(slot_tensor(layer, "gate")) != nullptr)
@@ -77,21 +69,31 @@ std::map<int64_t, memory::SlotParameters> read_slots(const formats::SafetensorsF
   return slots;
 }
 
-std::vector<NamedTensor> slot_tensors(const std::map<int64_t, memory::SlotParameters>& slots) {
-  std::vector<NamedTensor> tensors;
+void add_slots(const SlotsByLayer& slots, const std::filesystem::path& path, HalfTensors& tensors) {
   for (const auto& [layer, p] : slots) {
     const int64_t r = p.n_slots, n_rows = static_cast<int64_t>(p.u_k.size()) / r;
     const auto add = [&, layer = layer](const char* name, const std::vector<float>& values,
-                                        std::vector<int64_t> shape) {
-      tensors.push_back({slot_tensor(layer, name), Dtype::kF32, std::move(shape),
-                         std::as_bytes(std::span(values))});
+                                        at::IntArrayRef shape) {
+      tensors.add(slot_tensor(layer, name), at::tensor(values, at::kFloat).view(shape), path);
     };
     add(take_k_name(p.mode), p.u_k, {n_rows, r});
     add(take_v_name(p.mode), p.u_v, {n_rows, r});
-    if (p.mode != SlotMode::kRotate) add("beta", p.beta, {r});
     add("read_k", p.read_k, {p.n_kv_heads, p.width(), p.head_dim});
     add("read_v", p.read_v, {p.n_kv_heads, p.width(), p.head_dim});
-    add("gate", p.gate, {static_cast<int64_t>(p.gate.size())});
+  }
+}
+
+std::vector<NamedTensor> slot_rates(const SlotsByLayer& slots) {
+  std::vector<NamedTensor> tensors;
+  for (const auto& [layer, p] : slots) {
+    const auto add = [&, layer = layer](const char* name, const std::vector<float>& values) {
+      tensors.push_back({slot_tensor(layer, name),
+                         formats::Dtype::kF32,
+                         {static_cast<int64_t>(values.size())},
+                         std::as_bytes(std::span(values))});
+    };
+    if (p.mode != SlotMode::kRotate) add("beta", p.beta);
+    add("gate", p.gate);
   }
   return tensors;
 }

@@ -81,58 +81,6 @@ TEST_F(AdapterTest, RoundTripKeepsEverythingToHalfPrecision) {
   });
 }
 
-class AdapterSlotsTest : public AdapterTest,
-                         public testing::WithParamInterface<memory::SlotMode> {};
-
-TEST_P(AdapterSlotsTest, AreKeptExactlyAndRefusedWhenTheyDoNotFit) {
-  const memory::SlotMode mode = GetParam();
-  const size_t n_rows = mode == memory::SlotMode::kPosition ? 16 : 12;
-  Adapter adapter = sample();
-  adapter.slots[5] = {.mode = mode,
-                      .n_slots = 3,
-                      .n_kv_heads = 2,
-                      .head_dim = 6,
-                      .u_k = std::vector<float>(n_rows * 3, 0.1f),
-                      .u_v = std::vector<float>(n_rows * 3, 0.2f),
-                      .beta = {0.9f, 0.99f, 0.999f},
-                      .read_k = std::vector<float>(2 * 12 * 6, 0.3f),
-                      .read_v = std::vector<float>(2 * 12 * 6, 0.4f),
-                      .gate = {0.0f, 1.0f, 2.0f, 3.0f}};
-  if (mode == memory::SlotMode::kRotate) adapter.slots[5].beta.clear();
-  adapter.save(path());
-  const Adapter after = Adapter::load(path());
-  EXPECT_EQ(after.slot_mode(), mode);
-  ASSERT_EQ(after.slots.size(), 1u);
-  const memory::SlotParameters& p = after.slots.at(5);
-  EXPECT_EQ(p.n_slots, 3);
-  EXPECT_EQ(p.n_kv_heads, 2);
-  EXPECT_EQ(p.head_dim, 6);
-  EXPECT_EQ(p.block(), mode == memory::SlotMode::kPosition ? 16 : 0);
-  EXPECT_EQ(p.u_k, adapter.slots[5].u_k);
-  EXPECT_EQ(p.u_v, adapter.slots[5].u_v);
-  EXPECT_EQ(p.beta, adapter.slots[5].beta);
-  EXPECT_EQ(p.read_v, adapter.slots[5].read_v);
-  EXPECT_EQ(p.gate, adapter.slots[5].gate);
-  if (mode != memory::SlotMode::kRotate) {
-    Adapter odd = adapter;
-    odd.slots[5].beta[1] = 1.5f;
-    EXPECT_NE(refusal(odd).find("slots.5.beta holds 1.5"), std::string::npos);
-  }
-  // A mode that there is not, in the file's configuration.
-  adapter.save(path());
-  std::string bytes = read_file(path());
-  bytes[bytes.find(memory::slot_mode_name(mode))] = 'x';
-  write_file(path(), bytes);
-  EXPECT_NE(load_refusal().find("config.slot_mode is \"x"), std::string::npos);
-  adapter.slots[5].gate.pop_back();
-  EXPECT_NE(refusal(adapter).find("slots.5.* do not fit"), std::string::npos);
-}
-
-INSTANTIATE_TEST_SUITE_P(Modes, AdapterSlotsTest,
-                         testing::Values(memory::SlotMode::kContent, memory::SlotMode::kPosition,
-                                         memory::SlotMode::kRotate),
-                         [](const auto& info) { return memory::slot_mode_name(info.param); });
-
 TEST_F(AdapterTest, RandomParametersFollowTheSeed) {
   const IndexerParameters a = Adapter::random(64, 4, 32, 7), b = Adapter::random(64, 4, 32, 7);
   const IndexerParameters c = Adapter::random(64, 4, 32, 8);

@@ -26,8 +26,8 @@ JointPlan plan_joint_training(const JointInput& input, const JointTrainOptions& 
   JointPlan plan;
   plan.n_parameters = parameters.count();
   for (const ParameterGroup& group : parameters.groups()) {
-    const bool is_slots = group.name == "slots" || group.name == "gates";
-    plan.adapter_bytes += static_cast<size_t>(group.bank.size()) * (is_slots ? 4 : 2);
+    const bool is_rates = group.name == "gates";  // of slots, the adapter's only fp32
+    plan.adapter_bytes += static_cast<size_t>(group.bank.size()) * (is_rates ? 4 : 2);
   }
   plan.checkpoint_bytes = static_cast<size_t>(plan.n_parameters) * 12;
   plan.step_bytes =
