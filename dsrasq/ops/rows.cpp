@@ -8,6 +8,7 @@
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/parallel.h"
 #include "dsrasq/kernels/rows.h"
+#include "dsrasq/ops/device_rows.h"
 
 namespace dsrasq::ops {
 namespace {
@@ -27,6 +28,7 @@ at::Tensor at_least_float(const at::Tensor& x) {
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   if (!kernel_takes(x)) {
+    if (const auto y = rms_norm_on_device(x, weight, eps)) return *y;
     const at::Tensor x32 = at_least_float(x);
     const at::Tensor scale = at::rsqrt(at::mean(x32 * x32, {-1}, true) + eps);
     return (x32 * scale * weight).to(x.scalar_type());
@@ -49,9 +51,10 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
 at::Tensor gated(const at::Tensor& gate_up, checkpoint::Activation activation) {
   const int64_t n_ff = gate_up.size(1) / 2;
   if (!kernel_takes(gate_up)) {
+    const bool is_gelu = activation != checkpoint::Activation::kSilu;
+    if (const auto y = gated_on_device(gate_up, is_gelu)) return *y;
     const at::Tensor gate = gate_up.narrow(1, 0, n_ff), up = gate_up.narrow(1, n_ff, n_ff);
-    return (activation == checkpoint::Activation::kSilu ? at::silu(gate) : at::gelu(gate, "tanh")) *
-           up;
+    return (is_gelu ? at::gelu(gate, "tanh") : at::silu(gate)) * up;
   }
   at::Tensor y = at::empty({gate_up.size(0), n_ff}, at::kFloat);
   const at::Tensor rows = gate_up.contiguous();

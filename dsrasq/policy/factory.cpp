@@ -6,7 +6,7 @@
 #include "dsrasq/kernels/index_scan.h"
 #include "dsrasq/policy/baselines.h"
 #include "dsrasq/policy/full_policy.h"
-#include "dsrasq/policy/masked_policy.h"
+#include "dsrasq/policy/gpu_policy.h"
 #include "dsrasq/policy/sparse_policy.h"
 
 namespace dsrasq::policy {
@@ -152,7 +152,7 @@ std::unique_ptr<Policy> make_policy(const PolicyOptions& asked, const AttentionS
   PolicyOptions options = asked;
   options.max_distance = max_distance(asked, shape, adapter);
   check_slots(options, shape, index_of(options, adapter));
-  if (!device.is_cpu()) return std::make_unique<MaskedPolicy>(options, shape, adapter, device);
+  if (!device.is_cpu()) return make_gpu_policy(options, shape, adapter, device);
   check_kernel_limits(options, shape, index_of(options, adapter));
   if (asked.name == "full") return std::make_unique<FullPolicy>(shape);
   return std::make_unique<SparsePolicy>(

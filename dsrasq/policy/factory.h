@@ -75,7 +75,7 @@ int64_t pool_for_budget(size_t bytes, PolicyOptions options, const AttentionShap
 
 /// `adapter` may be null except for `dsrasq`, `heads` except for `razor`; `adapter` and `shape`
 /// must outlive the policy. Baselines (baselines.h) are the same everywhere; of the others, on the
-/// CPU the policies of fixed size, elsewhere MaskedPolicy, which follows the same rules.
+/// CPU the policies of fixed size, elsewhere those of gpu_policy.h, which follow the same rules.
 std::unique_ptr<Policy> make_policy(const PolicyOptions& options, const AttentionShape& shape,
                                     const retriever::Adapter* adapter, at::Device device = at::kCPU,
                                     const RetrievalHeads* heads = nullptr);

@@ -10,7 +10,6 @@
 #include "dsrasq/kernels/int8_rows.h"
 #include "dsrasq/ops/grouped_heads.h"
 #include "dsrasq/ops/rows.h"
-#include "dsrasq/retriever/budget_head.h"
 
 namespace dsrasq::policy {
 namespace {
@@ -48,8 +47,6 @@ MaskedPolicy::MaskedPolicy(const PolicyOptions& options, const AttentionShape& s
   DSRASQ_CHECK(options.retention == "recency", kUnavailable, kInMaskedPolicy, "--retention ",
                options.retention, " is not there on a GPU; use --device cpu");
   n_retrieved_ = at::zeros({}, at::TensorOptions(device).dtype(at::kLong));
-  const auto& sizes = retriever::kBudgetSizes;
-  sizes_ = at::tensor(std::vector<int64_t>(sizes.begin(), sizes.end()), at::kLong).to(device);
   for (int64_t i = 0; i < shape.n_layers; ++i) {
     Layer& layer = layers_[static_cast<size_t>(i)];
     layer.is_sparse =
@@ -58,17 +55,11 @@ MaskedPolicy::MaskedPolicy(const PolicyOptions& options, const AttentionShape& s
     DSRASQ_CHECK(adapter != nullptr && adapter->indexers.contains(i), kInvalidArgument,
                  kInMaskedPolicy, "dsrasq needs an adapter with an indexer for layer ", i);
     index_heads_ = adapter->n_heads;
-    rule_ = size_rule(options, *adapter);
+    layer.sizes.emplace(options, *adapter, i, device);
     if (options.slots > 0 && options.top_k > 0 && options.pool > 0 && adapter->slots.contains(i))
       layer.slots.emplace(adapter->slots.at(i), device);
     layer.indexer = adapter->indexers.at(i);
     layer.indexer.visit([&](const char*, at::Tensor& tensor) { tensor = tensor.to(device); });
-    if (rule_ == SizeRule::kThreshold) layer.log_threshold = log_threshold(options, *adapter, i);
-    if (rule_ != SizeRule::kBudget) continue;
-    DSRASQ_CHECK(adapter->budgets.contains(i), kBadInput, kInMaskedPolicy,
-                 "the adapter has no budget head for layer ", i);
-    layer.budget = adapter->budgets.at(i);
-    layer.budget.visit([&](const char*, at::Tensor& tensor) { tensor = tensor.to(device); });
   }
 }
 
@@ -199,14 +190,7 @@ at::Tensor MaskedPolicy::index_scores(const Layer& layer, const at::Tensor& x) c
 at::Tensor MaskedPolicy::kept(const Layer& layer, const at::Tensor& x, const at::Tensor& rank,
                               const at::Tensor& best) const {
   const at::Tensor local = at::linear(x, layer.indexer.local, layer.indexer.local_bias);
-  const at::Tensor all = at::logaddexp(at::logsumexp(rank, {1}, true), local);
-  if (rule_ == SizeRule::kThreshold) return best - all > layer.log_threshold;
-  const at::Tensor features = retriever::budget_features(
-      (best - all).narrow(1, 0, std::min(best.size(1), retriever::kBudgetSizes.back())),
-      local - all);
-  const at::Tensor choice = retriever::budget_logits(layer.budget, x, features).argmax(1);
-  return at::arange(best.size(1), choice.options()).unsqueeze(0) <
-         sizes_.index_select(0, choice).unsqueeze(1);
+  return layer.sizes->kept(x, best, at::logsumexp(rank, {1}, true), local);
 }
 
 // The picked tokens among the visible ones: [T, N].
@@ -225,7 +209,7 @@ at::Tensor MaskedPolicy::selected(const LayerInput& input, const Layer& layer,
     rank = at::mean(at::softmax(scores.masked_fill(distance_ < 0, kMinusInfinity), -1), 0);
   }
   rank = rank.masked_fill(at::logical_not(visible), kMinusInfinity);
-  const bool cuts = options_.name == "dsrasq" && rule_ != SizeRule::kTopK;
+  const bool cuts = layer.sizes && layer.sizes->leaves_out();
   const auto [best, columns] = at::topk(rank, std::min(options_.top_k, n), -1, true, cuts);
   const at::Tensor keep =
       cuts ? kept(layer, x, rank, best) : at::ones({1, 1}, visible.options()).expand_as(columns);

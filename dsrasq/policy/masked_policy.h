@@ -12,7 +12,7 @@
 #include "dsrasq/policy/factory.h"
 #include "dsrasq/policy/masked_slots.h"
 #include "dsrasq/policy/policy.h"
-#include "dsrasq/policy/set_size.h"
+#include "dsrasq/policy/tensor_sizes.h"
 
 namespace dsrasq::policy {
 
@@ -42,9 +42,8 @@ class MaskedPolicy final : public Policy {
     at::Tensor k8, k8_rotated, v8;         // as the pool gives them back
     at::Tensor index_keys;                 // [capacity, d_i], as the pool gives them back
     retriever::IndexerParameters indexer;  // on the device
-    retriever::BudgetParameters budget;    // on the device, where the rule wants it
+    std::optional<TensorSizes> sizes;
     std::optional<MaskedSlots> slots;
-    float log_threshold = 0;
     bool is_sparse = false;  // neither full attention nor a sliding window
   };
   struct Turns {
@@ -67,8 +66,6 @@ class MaskedPolicy final : public Policy {
   const AttentionShape& shape_;
   at::Device device_;
   int64_t index_heads_ = 0;
-  SizeRule rule_ = SizeRule::kTopK;
-  at::Tensor sizes_;  // retriever::kBudgetSizes
   std::vector<Layer> layers_;
   int64_t capacity_ = 0, position_ = 0, n_call_ = 0;
   at::Tensor distance_;  // [T, N] of the call: i - j

@@ -134,7 +134,7 @@ class Pool {
       const auto both = at::cat({by_row(q), by_row(in_.q_far * rules_.scale)}, 2)
                             .matmul(keys.transpose(2, 3))
                             .chunk(2, 2);
-      logits = at::where(is_far_.view({-1, 1, 1, is_far_.size(1)}), both[1], both[0]).flatten(1, 2);
+      logits = at::where(is_far_.unsqueeze(1).unsqueeze(1), both[1], both[0]).flatten(1, 2);
     }
     return ops::softcap(logits, rules_.softcap) + term_.unsqueeze(1);
   }

@@ -237,5 +237,19 @@ TEST(SparseRows, AnyPicksAreRead) {
   }
 }
 
+TEST(SparseRows, PickingNothingIsReadingTheWindowAlone) {
+  for (const int64_t d_max : {0, 20}) {
+    const Case c{.d_max = d_max};
+    Inputs in(c);
+    StudentRules rules = c.rules;
+    rules.pick = [](const PoolScores& pool) {
+      return at::zeros(pool.scores.sizes(), pool.unseen.options());
+    };
+    const at::NoGradGuard no_grad;
+    EXPECT_TRUE(attend_sparsely(in.attention, &in.index, rules)
+                    .out.allclose(attend_sparsely(in.attention, nullptr, rules).out));
+  }
+}
+
 }  // namespace
 }  // namespace dsrasq::train

@@ -6,8 +6,10 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
+#include "dsrasq/train/device_selection.h"
 #include "dsrasq/train/index_scores.h"
 #include "dsrasq/train/indexer_loss.h"
 
@@ -70,31 +72,28 @@ PoolScores scores_of(const RowIndex& index, const PoolRows& rows) {
   return pool;
 }
 
+// What rows picked, without gradients.
+struct Picked {
+  at::Tensor columns, scores;  // [R, K]; any score where there is no pick
+  at::Tensor mass;             // log(exp nu + sum exp z) [R, 1]
+  at::Tensor count, expected;  // scalars; the latter undefined where it is not wanted
+};
+
 // u of what was picked, and E|S|. Everything in closed form, so that the pool's scores are made
 // again once and become their own gradient.
 class PickedRatio : public torch::autograd::Function<PickedRatio> {
  public:
-  struct Picked {
-    PoolRows rows;
-    PoolScores pool;  // of the rows; not kept
-    at::Tensor columns;
-    bool counts_expected = false;
-  };
-
-  static variable_list forward(AutogradContext* context, const Picked& picked,
+  static variable_list forward(AutogradContext* context, const Picked& picked, const PoolRows& rows,
                                at::TensorList index) {
-    const at::Tensor mass = log_mass(picked.pool);
-    variable_list out{picked.pool.scores.gather(1, inside(picked.columns, picked.rows)) - mass -
-                      picked.pool.threshold};
-    if (picked.counts_expected)
-      out.push_back((picked.pool.scores - (mass + picked.pool.threshold)).sigmoid_().sum());
+    const variable_list all = index.vec();
+    variable_list out{picked.scores - picked.mass - RowIndex::of(all).threshold};
+    if (picked.expected.defined()) out.push_back(picked.expected);
     context->set_materialize_grads(false);
-    variable_list saved = index.vec();
-    saved.insert(saved.end(), {mass, picked.columns});
+    variable_list saved = all;
+    saved.insert(saved.end(), {picked.mass, picked.columns});
     context->save_for_backward(saved);
-    const PoolRows& r = picked.rows;
-    context->saved_data[kRows] =
-        std::vector<int64_t>{r.begin, r.end, r.sinks, r.window, r.pool, r.first_live};
+    context->saved_data[kRows] = std::vector<int64_t>{rows.begin,  rows.end,  rows.sinks,
+                                                      rows.window, rows.pool, rows.first_live};
     return out;
   }
 
@@ -107,7 +106,7 @@ class PickedRatio : public torch::autograd::Function<PickedRatio> {
     const bool has_expected = gradients.size() > 1 && gradients[1].defined();
     at::Tensor total = at::zeros_like(mass), d_all;  // sum of du [R, 1]; that of E|S| [R, N]
     if (gradients[0].defined()) total = gradients[0].sum({1}, true);
-    variable_list result(6);
+    variable_list result(7);
     const bool reaches_scores = context->needs_input_grad(0) || context->needs_input_grad(1) ||
                                 context->needs_input_grad(2);
     if (reaches_scores || has_expected) {
@@ -126,14 +125,43 @@ class PickedRatio : public torch::autograd::Function<PickedRatio> {
         const auto found = index_score_gradients(index.query, index.key, index.weight, z);
         const int64_t n_dead = rows.first_live - rows.sinks;
         if (n_dead > 0) found.key.narrow(0, 0, std::min(n_dead, rows.n_columns())).zero_();
-        result[1] = found.query, result[2] = found.key, result[3] = found.weight;
+        result[2] = found.query, result[3] = found.key, result[4] = found.weight;
       }
     }
-    result[4] = -total * (index.local - mass).exp();
-    result[5] = -total.sum().view({1});
+    result[5] = -total * (index.local - mass).exp();
+    result[6] = -total.sum().view({1});
     return result;
   }
 };
+
+// From a matrix of all scores.
+Picked pick_plainly(const RowIndex& index, const PoolRows& rows, const StudentRules& rules) {
+  const PoolScores pool = scores_of(index, rows);
+  const at::Tensor mask =
+      rules.pick ? rules.pick(pool) : greedy_pick(pool, rules.top_k, rules.thresholded);
+  const int64_t most = rules.pick ? mask.sum(1).max().item<int64_t>() : rules.top_k;
+  Picked picked{.columns = columns_of(mask, std::min(most, rows.n_columns())),
+                .scores = {},
+                .mass = log_mass(pool),
+                .count = mask.sum(),
+                .expected = {}};
+  picked.scores = pool.scores.gather(1, inside(picked.columns, rows));
+  if (rules.counts_expected)
+    picked.expected = (pool.scores - (picked.mass + pool.threshold)).sigmoid_().sum();
+  return picked;
+}
+
+Picked pick(const StudentIndex& all, const RowIndex& index, const PoolRows& rows,
+            const StudentRules& rules) {
+  const bool is_plain = rules.pick || rules.thresholded || rules.counts_expected;
+  const auto best = is_plain ? std::nullopt : best_on_device(all, rows, rules.top_k);
+  if (!best) return pick_plainly(index, rows, rules);
+  return {.columns = best->columns,
+          .scores = best->scores,
+          .mass = at::logaddexp(best->log_mass, index.local),
+          .count = best->count.sum(),
+          .expected = {}};
+}
 
 }  // namespace
 
@@ -184,7 +212,8 @@ StudentIndex StudentIndex::of(const retriever::IndexerParameters& p, const at::T
                                            p.norm_bias, kKeyNormEps),
                      .weight = at::linear(x32, p.head_weight, p.head_bias),
                      .local = at::linear(x32, p.local, p.local_bias),
-                     .threshold = threshold};
+                     .threshold = threshold,
+                     .is_rounded = fake_quantise};
   if (fake_quantise) {
     index.query = rounded(index.query, kQueryCodeMax);
     index.key = rounded(index.key, kKeyCodeMax);
@@ -201,23 +230,18 @@ Selection select_tokens(const StudentIndex& all, const PoolRows& rows, const Stu
                        .weight = own(all.weight),
                        .local = own(all.local),
                        .threshold = all.threshold};
-  PickedRatio::Picked picked{.rows = rows, .counts_expected = rules.counts_expected};
-  Selection selection;
+  Picked picked;
   {
     const at::NoGradGuard no_grad;
-    picked.pool = scores_of(index, rows);
-    const at::Tensor mask = rules.pick ? rules.pick(picked.pool)
-                                       : greedy_pick(picked.pool, rules.top_k, rules.thresholded);
-    const int64_t most = rules.pick ? mask.sum(1).max().item<int64_t>() : rules.top_k;
-    picked.columns = selection.columns = columns_of(mask, std::min(most, rows.n_columns()));
-    selection.count = mask.sum();
+    picked = pick(all, index, rows, rules);
   }
+  Selection selection{.columns = picked.columns, .count = picked.count};
   const variable_list inputs = index.list();
   const bool learns = at::GradMode::is_enabled() &&
                       std::any_of(inputs.begin(), inputs.end(),
                                   [](const at::Tensor& t) { return t.requires_grad(); });
   if (!learns && !rules.counts_expected) return selection;
-  const variable_list out = PickedRatio::apply(picked, at::TensorList(inputs));
+  const variable_list out = PickedRatio::apply(picked, rows, at::TensorList(inputs));
   if (learns) selection.log_ratio = out[0];
   if (rules.counts_expected) selection.expected = out[1];
   return selection;

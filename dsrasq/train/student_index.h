@@ -15,11 +15,12 @@ namespace dsrasq::train {
 
 /// What an indexer makes of a layer's input, for T tokens.
 struct StudentIndex {
-  at::Tensor query;      ///< `[n_h, T, d_i]`
-  at::Tensor key;        ///< `[T, d_i]`
-  at::Tensor weight;     ///< `[T, n_h]`
-  at::Tensor local;      ///< nu `[T, 1]`
-  at::Tensor threshold;  ///< tau `[1]`
+  at::Tensor query;         ///< `[n_h, T, d_i]`
+  at::Tensor key;           ///< `[T, d_i]`
+  at::Tensor weight;        ///< `[T, n_h]`
+  at::Tensor local;         ///< nu `[T, 1]`
+  at::Tensor threshold;     ///< tau `[1]`
+  bool is_rounded = false;  ///< queries and keys are int8 codes times a scale
 
   /// Of `x` `[T, E]`. With `fake_quantise` values are rounded as at inference; gradients pass
   /// straight through the rounding.

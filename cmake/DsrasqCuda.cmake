@@ -1,0 +1,16 @@
+# DSRASQ_CUDA: whether the CUDA kernels are built. They need nvcc, and a LibTorch that can use them.
+set(DSRASQ_CUDA OFF)
+if(DSRASQ_KERNELS_CUDA AND LibTorch_CUDA)
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    if(NOT CMAKE_CUDA_ARCHITECTURES)
+      set(CMAKE_CUDA_ARCHITECTURES 80-virtual 90-real)  # Hopper, and anything from Ampere on
+    endif()
+    enable_language(CUDA)
+    find_package(CUDAToolkit REQUIRED)
+    set(DSRASQ_CUDA ON)
+  else()
+    message(STATUS "no nvcc: a GPU is used through LibTorch alone")
+  endif()
+endif()

@@ -1,0 +1,14 @@
+#include "dsrasq/policy/cuda_policy.h"
+#include "dsrasq/policy/gpu_policy.h"
+#include "dsrasq/policy/masked_policy.h"
+
+namespace dsrasq::policy {
+
+std::unique_ptr<Policy> make_gpu_policy(const PolicyOptions& options, const AttentionShape& shape,
+                                        const retriever::Adapter* adapter, at::Device device) {
+  if (CudaPolicy::supports(options, shape, adapter))
+    return std::make_unique<CudaPolicy>(options, shape, adapter, device);
+  return std::make_unique<MaskedPolicy>(options, shape, adapter, device);
+}
+
+}  // namespace dsrasq::policy
