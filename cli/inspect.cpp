@@ -126,6 +126,8 @@ Json adapter_json(const std::string& path) {
           {"lora_layers", adapter.lora.size()},
           {"lora_rank", lora_rank},
           {"slots", n_slots},
+          {"slot_mode",
+           adapter.slots.empty() ? Json() : Json(memory::slot_mode_name(*adapter.slot_mode()))},
           {"record", record.is_discarded() ? Json(adapter.record) : record}};
 }
 

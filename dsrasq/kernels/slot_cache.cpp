@@ -17,14 +17,14 @@ HWY_BEFORE_NAMESPACE();
 namespace dsrasq::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// sum [n_slots, d] += softmax over the tokens of (x u)^T x, for `n_slots` <= 16 slots from `slot`
-// on. `memory` holds 16 * (d + m + padded m) floats.
-static void add_summary(const SlotFoldParams& p, const float* x, const float* u, int64_t slot,
-                        int64_t n_slots, float* memory, float* sum) {
-  const int64_t padded = (p.m + 15) / 16 * 16;
-  float* columns = memory;             // [d, 16]
-  float* scores = columns + p.d * 16;  // [m, 16]
-  float* weights = scores + p.m * 16;  // [16, padded]
+// scores [m, 16] = x u of `n_slots` <= 16 slots from `slot` on. `columns` holds 16 * d floats.
+static void score_tokens(const SlotFoldParams& p, const float* x, const float* u, int64_t slot,
+                         int64_t n_slots, float* columns, float* scores) {
+  if (p.places != nullptr) {
+    for (int64_t t = 0; t < p.m; ++t)
+      std::copy_n(u + p.places[t] * p.r + slot, n_slots, scores + t * 16);
+    return;
+  }
   for (int64_t c = 0; c < p.d; ++c) {
     std::copy_n(u + c * p.r + slot, n_slots, columns + c * 16);
     std::fill_n(columns + c * 16 + n_slots, 16 - n_slots, 0.0f);
@@ -39,6 +39,16 @@ static void add_summary(const SlotFoldParams& p, const float* x, const float* u,
                  .ldo = 16,
                  .accumulate = false},
                 p.m, 1);
+}
+
+// sum [n_slots, d] += softmax over the tokens of their scores, times x, for `n_slots` <= 16 slots
+// from `slot` on. `memory` holds 16 * (d + m + padded m) floats.
+static void add_summary(const SlotFoldParams& p, const float* x, const float* u, int64_t slot,
+                        int64_t n_slots, float* memory, float* sum) {
+  const int64_t padded = (p.m + 15) / 16 * 16;
+  float* scores = memory + p.d * 16;   // [m, 16]
+  float* weights = scores + p.m * 16;  // [16, padded]
+  score_tokens(p, x, u, slot, n_slots, memory, scores);
   for (int64_t s = 0; s < n_slots; ++s) {
     float* row = weights + s * padded;
     for (int64_t t = 0; t < p.m; ++t) row[t] = scores[t * 16 + s];
@@ -69,7 +79,8 @@ void fold_some_slots(const SlotFoldParams& p, int64_t slot, int64_t n_slots) {
   add_summary(p, p.v, p.u_v, slot, n_slots, sum + 16 * p.d, sum);
   for (int64_t s = 0; s < n_slots; ++s) {
     float* value = p.slots + (slot + s) * p.d;
-    const auto kept = hn::Set(d, p.beta[slot + s]), added = hn::Set(d, 1.0f - p.beta[slot + s]);
+    const float beta = p.beta == nullptr ? 0.0f : p.beta[slot + s];
+    const auto kept = hn::Set(d, beta), added = hn::Set(d, 1.0f - beta);
     for (int64_t c = 0; c < p.d; c += kLanes) {
       const auto fresh = hn::Mul(added, hn::LoadU(d, sum + s * p.d + c));
       hn::StoreU(hn::Add(hn::Mul(kept, hn::LoadU(d, value + c)), fresh), d, value + c);
@@ -101,7 +112,7 @@ void read_some_slots(const SlotReadParams& p, int64_t first, int64_t n_queries, 
                 rows, n_tiles);
   for (int64_t row = 0; row < rows; ++row) {
     float* s = scores + row * columns;
-    const float most = finish_scores(s, columns, 0, p.r, 0);
+    const float most = finish_scores(s, columns, 0, p.n_filled, 0);
     auto total = hn::Zero(d);
     exp_scores(s, columns, most, total);
     scale_values(s, columns, std::tanh(gate[row % n_rep]) / ordered_sum(total));
@@ -109,7 +120,7 @@ void read_some_slots(const SlotReadParams& p, int64_t first, int64_t n_queries, 
   multiply_rows({.a = scores,
                  .b = p.slot_v + kv_head * p.r * D,
                  .out = sum,
-                 .depth = p.r,
+                 .depth = p.n_filled,
                  .lda = columns,
                  .ldb = D,
                  .b_block = 16,
@@ -134,8 +145,8 @@ HWY_EXPORT(fold_some_slots);
 HWY_EXPORT(read_some_slots);
 
 void fold_slots(const SlotFoldParams& params) {
-  parallel_for(params.r, 16, [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(fold_some_slots)(params, begin, end - begin);
+  parallel_for(params.count, 16, [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(fold_some_slots)(params, params.first + begin, end - begin);
   });
 }
 

@@ -7,17 +7,20 @@
 
 namespace dsrasq::kernels {
 
-/// Content mode, one layer: with A_K = softmax over the m tokens of (K U_K), A_V likewise of V U_V,
+/// One layer: with A_K = softmax over the m tokens of (K U_K), A_V likewise of V U_V,
 ///   C = beta * C + (1 - beta) * (A_K^T K + A_V^T V).
+/// With `places` token i has row places[i] of U_K and U_V for logits, whatever its key and value.
 /// Dims: m tokens, d = Hkv * D, a multiple of 16, r slots.
 struct SlotFoldParams {
-  const float* k;     ///< [m, d], keys before RoPE
-  const float* v;     ///< [m, d]
-  const float* u_k;   ///< [d, r]
-  const float* u_v;   ///< [d, r]
-  const float* beta;  ///< [r]
-  float* slots;       ///< [r, d], C, updated
+  const float* k;         ///< [m, d], keys before RoPE
+  const float* v;         ///< [m, d]
+  const float* u_k;       ///< [d, r]; with `places` a row for each place in a block
+  const float* u_v;       ///< likewise
+  const int64_t* places;  ///< [m], or null
+  const float* beta;      ///< [r]; null: all 0
+  float* slots;           ///< [r, d], C, updated
   int64_t m, d, r;
+  int64_t first, count;  ///< slots [first, first + count) are updated, the others stay
 };
 
 void fold_slots(const SlotFoldParams& params);
@@ -39,6 +42,7 @@ struct SlotReadParams {
   const float* gate;           ///< [H]; the heads whose gate is 0 cost nothing
   float* out;                  ///< [n, H, D], added to
   int64_t n, r;
+  int64_t n_filled;  ///< the first slots, at least one: the others are not read
   int32_t H, n_kv_heads, D;
   float scale;
 };

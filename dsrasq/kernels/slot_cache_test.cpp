@@ -51,7 +51,7 @@ struct Dims {
 
 class SlotCache : public testing::TestWithParam<Dims> {
  protected:
-  SlotCache() : s(GetParam()), rng(9), d(s.Hkv * s.D) {}
+  SlotCache() : s(GetParam()), rng(9), d(s.Hkv * s.D), n_filled(s.r) {}
   void TearDown() override { set_num_threads(2); }
 
   SlotReadParams read_params(std::vector<float>& out) {
@@ -62,6 +62,7 @@ class SlotCache : public testing::TestWithParam<Dims> {
             .out = out.data(),
             .n = s.n,
             .r = s.r,
+            .n_filled = n_filled,
             .H = s.H,
             .n_kv_heads = s.Hkv,
             .D = s.D,
@@ -80,43 +81,69 @@ class SlotCache : public testing::TestWithParam<Dims> {
 
   Dims s;
   std::mt19937 rng;
-  int64_t d;
+  int64_t d, n_filled;
   std::vector<float> q, slot_v, gate, packed, start;
 };
 
+// Weights from the tokens, from their places with every other token gone, and a single slot that is
+// replaced.
 TEST_P(SlotCache, FoldAgreesWithTheReferenceAndDoesNotDependOnTheThreads) {
   const std::vector<float> k = normals(s.m * d, 1, rng), v = normals(s.m * d, 1, rng);
   const std::vector<float> u_k = normals(d * s.r, 0.1f, rng), u_v = normals(d * s.r, 0.1f, rng);
+  const std::vector<float> a_k = normals(2 * s.m * s.r, 1, rng),
+                           a_v = normals(2 * s.m * s.r, 1, rng);
   const std::vector<float> before = normals(s.r * d, 1, rng);
   std::vector<float> beta(s.r);
   for (int64_t slot = 0; slot < s.r; ++slot) beta[slot] = 0.9f + 0.099f * slot / s.r;
-  std::vector<float> want = before, got;
-  SlotFoldParams p{k.data(),    v.data(), u_k.data(), u_v.data(), beta.data(),
-                   want.data(), s.m,      d,          s.r};
-  fold_slots_ref(p);
-  on_every_target([&] {
-    set_num_threads(1);
-    got = before;
-    p.slots = got.data();
-    fold_slots(p);
-    for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-5f) << i;
-    set_num_threads(3);
-    std::vector<float> threaded = before;
-    p.slots = threaded.data();
-    fold_slots(p);
-    EXPECT_TRUE(same_bits(threaded, got));
-  });
+  std::vector<int64_t> places(s.m);
+  for (int64_t i = 0; i < s.m; ++i) places[i] = 2 * i + 1;
+  const SlotFoldParams content{.k = k.data(),
+                               .v = v.data(),
+                               .u_k = u_k.data(),
+                               .u_v = u_v.data(),
+                               .places = nullptr,
+                               .beta = beta.data(),
+                               .slots = nullptr,
+                               .m = s.m,
+                               .d = d,
+                               .r = s.r,
+                               .first = 0,
+                               .count = s.r};
+  SlotFoldParams position = content, rotate = content;
+  position.places = places.data(), position.u_k = a_k.data(), position.u_v = a_v.data();
+  rotate.beta = nullptr, rotate.first = s.r - 2, rotate.count = 1;
+  for (SlotFoldParams p : {content, position, rotate}) {
+    std::vector<float> want = before, got;
+    p.slots = want.data();
+    fold_slots_ref(p);
+    on_every_target([&] {
+      set_num_threads(1);
+      got = before;
+      p.slots = got.data();
+      fold_slots(p);
+      for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-5f) << i;
+      set_num_threads(3);
+      std::vector<float> threaded = before;
+      p.slots = threaded.data();
+      fold_slots(p);
+      EXPECT_TRUE(same_bits(threaded, got));
+    });
+  }
 }
 
 TEST_P(SlotCache, ReadAgreesWithTheReference) {
   make_read_case();
-  std::vector<float> want = start;
-  read_slots_ref(read_params(want));
-  on_every_target([&] {
-    std::vector<float> got = start;
-    read_slots(read_params(got));
-    for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 2e-6f * 10) << i;
-  });
+  for (const int64_t n : {s.r, s.r / 2, int64_t{1}}) {
+    n_filled = n;
+    std::vector<float> want = start;
+    read_slots_ref(read_params(want));
+    on_every_target([&] {
+      std::vector<float> got = start;
+      read_slots(read_params(got));
+      for (size_t i = 0; i < want.size(); ++i)
+        ASSERT_NEAR(got[i], want[i], 2e-6f * 10) << i << " of " << n << " slots";
+    });
+  }
 }
 
 TEST_P(SlotCache, ReadBitsDoNotDependOnTheCallsOrOnTheThreads) {

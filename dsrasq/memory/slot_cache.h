@@ -4,24 +4,40 @@
 // in r latent slots of fixed size.
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "dsrasq/core/buffer.h"
+#include "dsrasq/memory/slot_mode.h"
 
 namespace dsrasq::memory {
 
+/// From this to 1 less it: a slot that forgets nothing, or everything, is one that fp32 rounded.
+inline constexpr double kLeastBeta = 1e-6;
+
 /// The trained parameters of a layer's slots. `d` is Hkv * D.
 struct SlotParameters {
-  int64_t n_slots = 0;                ///< r
-  int64_t n_kv_heads = 0;             ///< Hkv
-  std::vector<float> u_k, u_v;        ///< `[d, r]`: which tokens of a block a slot takes
-  std::vector<float> beta;            ///< `[r]`, in (0, 1): how much a slot keeps at each block
+  SlotMode mode = SlotMode::kContent;
+  int64_t n_slots = 0;     ///< r
+  int64_t n_kv_heads = 0;  ///< Hkv
+  int64_t head_dim = 0;    ///< D
+  /// Which tokens of a block a slot takes, `[d, r]`. Of kPosition the logits of A_K and A_V,
+  /// `[m, r]`.
+  std::vector<float> u_k, u_v;
+  std::vector<float> beta;  ///< `[r]`, in (0, 1): what a slot keeps at each block; none of kRotate
   std::vector<float> read_k, read_v;  ///< `[Hkv, d, D]`: a slot as a key and a value of a head
   std::vector<float> gate;            ///< `[H]`; all zero: the slots are silent
+
+  int64_t width() const { return n_kv_heads * head_dim; }  ///< d
+  /// m, the tokens of the blocks that it is for; 0: of any.
+  int64_t block() const {
+    return mode == SlotMode::kPosition ? static_cast<int64_t>(u_k.size()) / n_slots : 0;
+  }
 };
 
 /// C_t = beta C_{t-1} + (1 - beta)(A_K^T K_t + A_V^T V_t), read as C_t / (1 - beta^t) through a
-/// softmax of its own behind a gate.
+/// softmax of its own behind a gate. Of kRotate slot (t - 1) mod r becomes the t-th block's
+/// A_K^T K_t + A_V^T V_t, and slots that no block has filled are not read.
 class SlotCache {
  public:
   SlotCache() = default;
@@ -29,9 +45,10 @@ class SlotCache {
   SlotCache(const SlotParameters& parameters, int64_t n_heads, int64_t n_kv_heads,
             int64_t head_dim);
 
-  /// Takes in a block that left the window: keys before RoPE and values `[n, d]`. n may be less
-  /// than a block where tokens are gone or were sinks; 0 only ages the slots.
-  void fold(int64_t n_tokens, const float* k, const float* v);
+  /// Takes in a block that left the window: keys before RoPE and values `[n, d]` of the tokens at
+  /// these places in the block. n may be less than m where tokens are gone or were sinks; of 0
+  /// tokens the block is zeros.
+  void fold(std::span<const int64_t> places, const float* k, const float* v);
   /// Adds what the slots give to `out` `[n, H, D]`, for queries before RoPE `[n, H, D]`.
   void read(int64_t n, const float* q, float scale, float* out) const;
 
@@ -47,6 +64,7 @@ class SlotCache {
   }
 
  private:
+  float correction(int64_t slot) const;
   void update_read_outs();
 
   const SlotParameters* parameters_ = nullptr;

@@ -181,12 +181,13 @@ std::vector<int32_t> TokenPool::slots_by_position() const {
   return slots;
 }
 
-int64_t TokenPool::gather(int64_t first, int64_t end, std::vector<float>& k,
-                          std::vector<float>& v) const {
+std::vector<int64_t> TokenPool::gather(int64_t first, int64_t end, std::vector<float>& k,
+                                       std::vector<float>& v) const {
   const int64_t heads = config_.n_kv_heads, dim = config_.head_dim;
-  int64_t n = 0;
+  std::vector<int64_t> places;
   for (const int32_t slot : slots_by_position()) {
     if (position_of(slot) < first || position_of(slot) >= end) continue;
+    const auto n = static_cast<int64_t>(places.size());
     k.resize(static_cast<size_t>((n + 1) * heads * dim));
     v.resize(k.size());
     for (int64_t g = 0; g < heads; ++g) {
@@ -196,9 +197,9 @@ int64_t TokenPool::gather(int64_t first, int64_t end, std::vector<float>& k,
       kernels::dequantize_rows(values_.data() + place * dim, &value_scales_[place], 1, dim,
                                v.data() + row);
     }
-    ++n;
+    places.push_back(position_of(slot) - first);
   }
-  return n;
+  return places;
 }
 
 void TokenPool::restored() {

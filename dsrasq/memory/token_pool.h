@@ -75,9 +75,9 @@ class TokenPool {
   /// Slots of stored tokens in the order of their positions.
   std::vector<int32_t> slots_by_position() const;
   /// Copies out what is stored of positions [first, end), in their order: keys before RoPE and
-  /// values
-  /// `[n, Hkv, D]` fp32. Returns n.
-  int64_t gather(int64_t first, int64_t end, std::vector<float>& k, std::vector<float>& v) const;
+  /// values `[n, Hkv, D]` fp32. Returns the n positions, counted from `first`.
+  std::vector<int64_t> gather(int64_t first, int64_t end, std::vector<float>& k,
+                              std::vector<float>& v) const;
   int64_t position_of(int64_t slot) const {
     return page_first_[slot / kPageTokens] + slot % kPageTokens;
   }

@@ -162,7 +162,7 @@ void CudaPolicy::fold_left_blocks(Layer& layer, int64_t position) const {
   for (int64_t block = layer.slots->n_folds(); block < n_left; ++block) {
     const int64_t first = std::max(block * options_.block, options_.sinks);
     const auto [k, v] = layer.pool->stored(first, (block + 1) * options_.block - first);
-    layer.slots->fold(k, v);
+    layer.slots->fold(first - block * options_.block, k, v);
   }
 }
 

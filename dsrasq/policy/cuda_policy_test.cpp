@@ -156,6 +156,7 @@ TEST_F(CudaPolicyTest, SlotsGiveWhatTheCpuReads) {
   };
   adapter.slots[1] = {.n_slots = 8,
                       .n_kv_heads = kKvHeads,
+                      .head_dim = kDim,
                       .u_k = values(width * 8, 0.1),
                       .u_v = values(width * 8, 0.1),
                       .beta = std::vector<float>(8, 0.9f),

@@ -66,6 +66,20 @@ void check_kernel_limits(const PolicyOptions& options, const AttentionShape& sha
                " of a multiple of 16 up to ", kernels::kMaxIndexDim);
 }
 
+void check_slots(const PolicyOptions& options, const AttentionShape& shape,
+                 const retriever::Adapter* adapter) {
+  if (adapter == nullptr || options.slots == 0) return;
+  for (const auto& [layer, slots] : adapter->slots) {
+    DSRASQ_CHECK(slots.n_kv_heads == shape.n_kv_heads && slots.head_dim == shape.head_dim &&
+                     slots.gate.size() == static_cast<size_t>(shape.n_heads),
+                 kBadInput, kInFactory, "the adapter's slots of layer ", layer,
+                 " are for a model of another shape");
+    DSRASQ_CHECK(slots.block() == 0 || slots.block() == options.block, kBadInput, kInFactory,
+                 "the adapter's slots of layer ", layer, " take in blocks of ", slots.block(),
+                 " tokens, those of the memory are of ", options.block);
+  }
+}
+
 }  // namespace
 
 const std::vector<std::string>& policy_names() {
@@ -137,6 +151,7 @@ std::unique_ptr<Policy> make_policy(const PolicyOptions& asked, const AttentionS
   if (is_baseline(asked.name)) return make_baseline(asked, shape, device, heads);
   PolicyOptions options = asked;
   options.max_distance = max_distance(asked, shape, adapter);
+  check_slots(options, shape, index_of(options, adapter));
   if (!device.is_cpu()) return make_gpu_policy(options, shape, adapter, device);
   check_kernel_limits(options, shape, index_of(options, adapter));
   if (asked.name == "full") return std::make_unique<FullPolicy>(shape);

@@ -86,7 +86,8 @@ void MaskedPolicy::fold_left_blocks(Layer& layer) const {
   for (int64_t block = layer.slots->n_folds(); block < n_left; ++block) {
     const int64_t first = std::max(block * options_.block, options_.sinks);
     const int64_t n = (block + 1) * options_.block - first;
-    layer.slots->fold(layer.k8.narrow(0, first, n), layer.v8.narrow(0, first, n));
+    layer.slots->fold(first - block * options_.block, layer.k8.narrow(0, first, n),
+                      layer.v8.narrow(0, first, n));
   }
 }
 

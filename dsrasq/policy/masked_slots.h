@@ -15,8 +15,9 @@ class MaskedSlots {
  public:
   MaskedSlots(const memory::SlotParameters& parameters, at::Device device);
 
-  /// Takes in a block that left the window: keys before RoPE and values `[n, Hkv, D]`, n > 0.
-  void fold(const at::Tensor& k, const at::Tensor& v);
+  /// Takes in a block that left the window: keys before RoPE and values `[n, Hkv, D]` of its tokens
+  /// from the one at `place` on, n > 0.
+  void fold(int64_t place, const at::Tensor& k, const at::Tensor& v);
   /// What the slots give to queries before RoPE `[T, H, D]`, in their type; undefined before the
   /// first fold.
   at::Tensor read(const at::Tensor& q, double scale) const;
@@ -25,8 +26,11 @@ class MaskedSlots {
   size_t bytes() const;
 
  private:
-  at::Tensor u_k_, u_v_;        // [d, r]
-  at::Tensor beta_;             // [r, 1]
+  at::Tensor summary(const at::Tensor& x, const at::Tensor& u, int64_t place) const;
+
+  memory::SlotMode mode_;
+  at::Tensor u_k_, u_v_;        // [d, r], or [m, r] (memory::SlotParameters)
+  at::Tensor beta_;             // [r, 1], undefined where nothing decays
   at::Tensor read_k_, read_v_;  // [Hkv, d, D]
   at::Tensor gate_;             // [H, 1, 1], after tanh
   at::Tensor slots_;            // C [r, d]

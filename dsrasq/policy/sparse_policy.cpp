@@ -92,15 +92,8 @@ void SparsePolicy::add_layer(int64_t index, const retriever::Adapter* adapter) {
       index_dim = adapter->head_dim;
     }
     layer.pool.emplace(pool_config(options_, shape_, index_dim));
-    if (const auto* slots = slots_of(options_, adapter, index)) {
-      DSRASQ_CHECK(slots->n_kv_heads == shape_.n_kv_heads &&
-                       slots->gate.size() == static_cast<size_t>(shape_.n_heads) &&
-                       slots->u_k.size() == static_cast<size_t>(shape_.n_kv_heads *
-                                                                shape_.head_dim * slots->n_slots),
-                   kBadInput, kInSparsePolicy, "the adapter's slots of layer ", index,
-                   " are for a model of another shape");
+    if (const auto* slots = slots_of(options_, adapter, index))
       layer.slots.emplace(*slots, shape_.n_heads, shape_.n_kv_heads, shape_.head_dim);
-    }
   }
   layers_.push_back(std::move(layer));
 }
@@ -159,9 +152,9 @@ void SparsePolicy::fold_left_blocks(Layer& layer) const {
   const int64_t n_left = n_left_blocks(layer);
   for (int64_t block = layer.slots->n_folds(); block < n_left; ++block) {
     std::vector<float> k, v;
-    const int64_t n =
+    const std::vector<int64_t> places =
         layer.pool->gather(block * options_.block, (block + 1) * options_.block, k, v);
-    layer.slots->fold(n, k.data(), v.data());
+    layer.slots->fold(places, k.data(), v.data());
   }
 }
 

@@ -147,18 +147,23 @@ at::Tensor reference(const PolicyOptions& options, const AttentionShape& shape,
   return out;
 }
 
-// Slots with open gates.
-memory::SlotParameters open_slots() {
+class SlotModes : public testing::TestWithParam<memory::SlotMode> {};
+
+// Slots with open gates, for the blocks of small_options.
+memory::SlotParameters open_slots(memory::SlotMode mode) {
   const auto random = [](int64_t n) {
     const at::Tensor values = at::randn({n});
     return std::vector<float>(values.const_data_ptr<float>(), values.const_data_ptr<float>() + n);
   };
-  constexpr int64_t kWidth = kKvHeads * kDim, kSlots = 5;
-  return {.n_slots = kSlots,
+  constexpr int64_t kWidth = kKvHeads * kDim, kSlots = 4;
+  const int64_t n_rows = mode == memory::SlotMode::kPosition ? 64 : kWidth;
+  return {.mode = mode,
+          .n_slots = kSlots,
           .n_kv_heads = kKvHeads,
-          .u_k = random(kWidth * kSlots),
-          .u_v = random(kWidth * kSlots),
-          .beta = std::vector<float>(kSlots, 0.9f),
+          .head_dim = kDim,
+          .u_k = random(n_rows * kSlots),
+          .u_v = random(n_rows * kSlots),
+          .beta = std::vector<float>(mode == memory::SlotMode::kRotate ? 0 : kSlots, 0.9f),
           .read_k = random(kKvHeads * kWidth * kDim),
           .read_v = random(kKvHeads * kWidth * kDim),
           .gate = std::vector<float>(kHeads, 0.5f)};
@@ -250,11 +255,11 @@ TEST(SparsePolicy, ARestoredPolicyGoesOnWithTheSameBits) {
 }
 
 // Folding happens at blocks, so cuts must not matter either.
-TEST(SparsePolicy, SlotsDoNotDependOnCutsAndAreRestored) {
+TEST_P(SlotModes, ReadingDoesNotDependOnCutsOrOnBeingRestored) {
   const AttentionShape shape = small_shape();
   at::manual_seed(8);
   retriever::Adapter adapter = small_adapter();
-  adapter.slots[1] = open_slots();
+  adapter.slots[1] = open_slots(GetParam());
   const Stream stream(500);
   const PolicyOptions options = small_options("dsrasq");
   const auto outputs = [&](const PolicyOptions& o, const std::vector<int64_t>& cuts) {
@@ -273,6 +278,37 @@ TEST(SparsePolicy, SlotsDoNotDependOnCutsAndAreRestored) {
   EXPECT_FALSE(at::equal(want[1].narrow(0, 128, 1), without[1].narrow(0, 128, 1)));
   EXPECT_EQ(make_policy(options, shape, &adapter)->bytes(),
             planned_bytes(options, shape, &adapter));
+
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("dsrasq_slots_" + std::to_string(::getpid()) + ".dsr");
+  const auto original = make_policy(options, shape, &adapter);
+  run(*original, stream, 230, {64});
+  formats::ChunkFileWriter out(path, "test", 1);
+  original->save(out);
+  out.commit();
+  const auto restored = make_policy(options, shape, &adapter);
+  restored->load(formats::ChunkFile(path, "test", 1));
+  EXPECT_TRUE(at::equal(run(*restored, stream, 270, {64}), want.narrow(1, 230, 270)));
+  std::filesystem::remove(path);
+}
+
+TEST_P(SlotModes, BlocksOfAnotherLengthAreRefusedWhereTheirPlacesCount) {
+  retriever::Adapter adapter = small_adapter();
+  adapter.slots[1] = open_slots(GetParam());
+  PolicyOptions options = small_options("dsrasq");
+  options.block = 32;
+  if (GetParam() != memory::SlotMode::kPosition) {
+    EXPECT_NO_THROW(make_policy(options, small_shape(), &adapter));
+    return;
+  }
+  try {
+    make_policy(options, small_shape(), &adapter);
+    FAIL() << "no throw";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kBadInput);
+    EXPECT_NE(std::string(e.what()).find("layer 1 take in blocks of 64 tokens"), std::string::npos)
+        << e.what();
+  }
 }
 
 TEST(SparsePolicy, RecordingNamesThePositionsThatWereRead) {
@@ -375,13 +411,13 @@ TEST(SparsePolicy, AgreesWithTheMaskedPolicyThatKeepsEverything) {
   }
 }
 
-TEST(SparsePolicy, SlotsGiveWhatTheMaskedPolicyReads) {
+TEST_P(SlotModes, GiveWhatTheMaskedPolicyReads) {
   const AttentionShape shape = small_shape();
   retriever::Adapter adapter = small_adapter();
   for (auto& [layer, indexer] : adapter.indexers) indexer.head_bias.fill_(9);
   at::manual_seed(6);
   const Stream stream(400);
-  adapter.slots[1] = open_slots();
+  adapter.slots[1] = open_slots(GetParam());
   PolicyOptions options = small_options("dsrasq");
   const at::Tensor want = run(*make_policy(options, shape, &adapter), stream, 400, {64});
   const auto n_equal = [&] {
@@ -451,6 +487,11 @@ TEST(SparsePolicy, OptionsOutOfRangeAreNamed) {
   EXPECT_NE(refusal("auto", std::nan("")).find("--min-share is nan"), std::string::npos);
   EXPECT_NE(refusal("topk", 0.1).find("--min-share is a threshold"), std::string::npos);
 }
+
+INSTANTIATE_TEST_SUITE_P(SparsePolicy, SlotModes,
+                         testing::Values(memory::SlotMode::kContent, memory::SlotMode::kPosition,
+                                         memory::SlotMode::kRotate),
+                         [](const auto& info) { return memory::slot_mode_name(info.param); });
 
 }  // namespace
 }  // namespace dsrasq::policy

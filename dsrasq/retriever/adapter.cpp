@@ -25,6 +25,7 @@ constexpr const char* kFormat = "dsrasq-adapter";
 constexpr const char* kVersion = "1";
 constexpr const char* kThreshold = "threshold";
 constexpr const char* kRecall = "recall";
+constexpr const char* kSlotMode = "slot_mode";
 constexpr int64_t kMaxLayers = 4096;
 // Log of the tokens that a fresh indexer's far sum stands for, so that p starts near the truth.
 constexpr float kLocalBias = 9;
@@ -100,6 +101,18 @@ class Config {
     return layers;
   }
 
+  // Adapters from before there were others have none and are of the content mode.
+  memory::SlotMode slot_mode() const {
+    const auto found = value_.find(kSlotMode);
+    if (found == value_.end()) return memory::SlotMode::kContent;
+    const auto mode = found->is_string()
+                          ? memory::find_slot_mode(found->get_ref<const std::string&>())
+                          : std::nullopt;
+    DSRASQ_CHECK(mode.has_value(), kBadInput, kInAdapter, path_, ": config.", kSlotMode, " is ",
+                 found->dump(), ", want content, position or rotate");
+    return *mode;
+  }
+
  private:
   std::string path_;
   json value_;
@@ -134,8 +147,13 @@ Adapter Adapter::load(const fs::path& path) {
                  tensor_name(layer, kRecall), " is ", share, ", want a share from 0 to 1");
   adapter.budgets = read_budgets(file, layers, adapter.n_embd);
   adapter.lora = read_lora(file, kMaxLayers, adapter.n_embd);
-  adapter.slots = read_slots(file, kMaxLayers);
+  adapter.slots = read_slots(file, kMaxLayers, config.slot_mode());
   return adapter;
+}
+
+std::optional<memory::SlotMode> Adapter::slot_mode() const {
+  if (slots.empty()) return std::nullopt;
+  return slots.begin()->second.mode;
 }
 
 void Adapter::save(const fs::path& path) const {
@@ -154,11 +172,12 @@ void Adapter::save(const fs::path& path) const {
   add_slots(slots, path, halves);
   std::vector<formats::NamedTensor> tensors = slot_rates(slots);
   tensors.insert(tensors.end(), halves.tensors().begin(), halves.tensors().end());
-  const json config = {{"n_embd", n_embd},
-                       {"n_heads", n_heads},
-                       {"head_dim", head_dim},
-                       {"d_max", d_max},
-                       {"layers", layers}};
+  json config = {{"n_embd", n_embd},
+                 {"n_heads", n_heads},
+                 {"head_dim", head_dim},
+                 {"d_max", d_max},
+                 {"layers", layers}};
+  if (const auto mode = slot_mode()) config[kSlotMode] = memory::slot_mode_name(*mode);
   formats::write_safetensors(path, tensors,
                              {{"format", kFormat},
                               {"version", kVersion},

@@ -60,9 +60,13 @@ struct Adapter {
   BudgetByLayer budgets;
   /// By layer; empty until the model's own weights are trained along.
   LoraByLayer lora;
-  /// By layer; empty until the compressive cache is trained. In the file: `slots.LAYER.NAME`.
+  /// By layer, all of one mode; empty until the compressive cache is trained. In the file:
+  /// `slots.LAYER.NAME` and config.slot_mode.
   std::map<int64_t, memory::SlotParameters> slots;
   std::string record;  ///< JSON: how it was trained
+
+  /// Empty where there are no slots.
+  std::optional<memory::SlotMode> slot_mode() const;
 
   /// Throws kBadInput naming the file and what is missing or has another shape or a NaN.
   static Adapter load(const std::filesystem::path& path);

@@ -121,6 +121,24 @@ TEST_F(SessionFileTest, ARestoredSessionGoesOnAsTheOneThatWasSaved) {
   }
 }
 
+// Whatever fits: of another mode its slots have the same shapes and mean something else.
+TEST_F(SessionFileTest, AnAdapterThatDiffersInTheModeOfItsSlotsIsAnother) {
+  retriever::Adapter adapter = *engine_->adapter();
+  adapter.slots.at(1).mode = memory::SlotMode::kRotate;
+  adapter.save(folder_ / "rotate.safetensors");
+  const Engine other({.model = folder_.string(),
+                      .adapter = (folder_ / "rotate.safetensors").string(),
+                      .threads = 1});
+  some_session(tiny_options("dsrasq"))->save(path());
+  try {
+    Session::load(other, path());
+    FAIL() << "no throw";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kBadInput);
+    EXPECT_TRUE(contains(error.what(), "s.dsr was made with another adapter")) << error.what();
+  }
+}
+
 TEST_F(SessionFileTest, AnOracleIsNeitherSavedNorRestored) {
   try {
     some_session(tiny_options("oracle"))->save(path());

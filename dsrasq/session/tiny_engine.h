@@ -24,6 +24,7 @@ inline memory::SlotParameters tiny_slots() {
   const auto fill = [](size_t n) { return std::vector<float>(n, 0.1f); };
   return {.n_slots = 3,
           .n_kv_heads = 2,
+          .head_dim = 16,
           .u_k = fill(32 * 3),
           .u_v = fill(32 * 3),
           .beta = {0.5f, 0.9f, 0.99f},

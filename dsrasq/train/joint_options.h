@@ -38,6 +38,8 @@ struct JointTrainOptions : RunOptions {
   double lora_alpha = 32;
   std::string lora_targets = "q,k,v,o,down";
   int64_t slots = 0;
+  std::string slot_mode;  ///< content, position or rotate; empty: the adapter's, else content
+  double beta = 0;        ///< of every slot; 0: learned
 
   double lr_retriever = 2e-4;
   double lr_threshold = 1e-2;
@@ -77,6 +79,12 @@ struct JointTrainOptions : RunOptions {
     visit(lora_alpha, "lora-alpha", "their scale times the rank");
     visit(lora_targets, "lora-targets", "the matrices that change, of q, k, v, o and down");
     visit(slots, "slots", "latent slots a layer; 0: none, or the starting adapter's");
+    visit(
+        slot_mode, "slot-mode",
+        "what decides how much of a token slots take: content, position (its place in the block) "
+        "or rotate (content, each block replaces one slot); default: the starting adapter's, else "
+        "content");
+    visit(beta, "beta", "share of a slot that stays at each block, the same for all; 0: learned");
     visit(lr_retriever, "lr-retriever", "peak learning rate of the retriever; 0: it stays");
     visit(lr_threshold, "lr-threshold", "peak learning rate of the thresholds");
     visit(lr_lora, "lr-lora", "peak learning rate of the changes to the weights");

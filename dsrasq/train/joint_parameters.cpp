@@ -72,6 +72,38 @@ void take_lora(retriever::LoraParameters& fresh, retriever::LoraParameters start
   });
 }
 
+// What slots there will be: those of the starting adapter, or as asked for.
+SlotTensors::Kind slot_kind(const retriever::Adapter* start, const JointTrainOptions& o) {
+  const auto asked = memory::find_slot_mode(o.slot_mode);  // empty where the option is
+  const auto given = start ? start->slot_mode() : std::nullopt;
+  DSRASQ_CHECK(given || o.slots > 0 || (!asked && o.beta == 0), kInvalidArgument,
+               kInJointParameters,
+               "--slot-mode and --beta are for latent slots, and there are none (--slots)");
+  const auto mode = given.value_or(asked.value_or(memory::SlotMode::kContent));
+  DSRASQ_CHECK(!asked || *asked == mode, kInvalidArgument, kInJointParameters,
+               "the starting adapter's slots are of the mode ", memory::slot_mode_name(mode),
+               ", --slot-mode is ", o.slot_mode);
+  DSRASQ_CHECK(mode != memory::SlotMode::kRotate || o.beta == 0, kInvalidArgument,
+               kInJointParameters, "--beta is ", o.beta,
+               ", but slots of the mode rotate are replaced and never decay");
+  return {.mode = mode, .fixed_beta = o.beta};
+}
+
+// The starting adapter's slots of a layer have to be for the model and the blocks.
+void check_slots(const memory::SlotParameters& slots, const policy::AttentionShape& shape,
+                 const JointTrainOptions& o, int64_t layer) {
+  DSRASQ_CHECK(o.slots == 0 || slots.n_slots == o.slots, kInvalidArgument, kInJointParameters,
+               "the starting adapter has ", slots.n_slots, " slots in layer ", layer,
+               ", --slots is ", o.slots);
+  DSRASQ_CHECK(slots.n_kv_heads == shape.n_kv_heads && slots.head_dim == shape.head_dim &&
+                   slots.gate.size() == static_cast<size_t>(shape.n_heads),
+               kBadInput, kInJointParameters, "the starting adapter's slots of layer ", layer,
+               " are for a model of another shape");
+  DSRASQ_CHECK(slots.block() == 0 || slots.block() == o.block, kInvalidArgument, kInJointParameters,
+               "the starting adapter's slots of layer ", layer, " take in blocks of ",
+               slots.block(), " tokens, --block is ", o.block);
+}
+
 // Replaces tensors by the leaves of a bank, in the order in which they went in.
 template <class Parts, class GetTensor>
 void replace(Parts& parts, const GetTensor& leaf) {
@@ -169,25 +201,20 @@ void JointParameters::add_lora(const retriever::Adapter* start, const JointTrain
 void JointParameters::add_slots(const retriever::Adapter* start, const JointTrainOptions& o,
                                 at::Device device) {
   const auto& shape = model_.shape;
+  const SlotTensors::Kind kind = slot_kind(start, o);
+  const SlotTensors::Size size{.n_slots = o.slots,
+                               .n_heads = shape.n_heads,
+                               .n_kv_heads = shape.n_kv_heads,
+                               .head_dim = shape.head_dim,
+                               .block = o.block};
   for (const int64_t layer : retriever_layers_) {
-    const bool has_old = start && start->slots.contains(layer);
-    if (!has_old && o.slots == 0) continue;
-    SlotTensors slots = has_old
-                            ? SlotTensors::from(start->slots.at(layer))
-                            : SlotTensors::fresh({.n_slots = o.slots,
-                                                  .n_heads = shape.n_heads,
-                                                  .n_kv_heads = shape.n_kv_heads,
-                                                  .head_dim = shape.head_dim},
-                                                 o.seed + kSlotSeed + static_cast<uint64_t>(layer));
-    const int64_t n_slots = slots.u_k.size(1);
-    DSRASQ_CHECK(o.slots == 0 || n_slots == o.slots, kInvalidArgument, kInJointParameters,
-                 "the starting adapter has ", n_slots, " slots in layer ", layer, ", --slots is ",
-                 o.slots);
-    DSRASQ_CHECK(slots.u_k.size(0) == shape.n_kv_heads * shape.head_dim &&
-                     slots.gate.size(0) == shape.n_heads,
-                 kBadInput, kInJointParameters, "the starting adapter's slots of layer ", layer,
-                 " are for a model of another shape");
-    slots_[layer] = slots;
+    if (start && start->slots.contains(layer)) {
+      check_slots(start->slots.at(layer), shape, o, layer);
+      slots_[layer] = SlotTensors::from(start->slots.at(layer), kind.fixed_beta);
+    } else if (o.slots > 0) {
+      slots_[layer] =
+          SlotTensors::fresh(size, kind, o.seed + kSlotSeed + static_cast<uint64_t>(layer));
+    }
   }
   // Matrices in one group, gates and decay in another: the latter learn faster and never shrink.
   std::vector<at::Tensor> matrices, rates;

@@ -50,6 +50,10 @@ void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
   want(o.lora_rank >= 0 && o.lora_rank <= 1024 && o.lora_alpha > 0,
        "--lora-rank has to be from 0 to 1024, --lora-alpha above 0");
   want(o.slots >= 0 && o.slots <= 4096, "--slots has to be from 0 to 4096");
+  want(o.slot_mode.empty() || memory::find_slot_mode(o.slot_mode),
+       "--slot-mode has to be content, position or rotate");
+  want(o.beta == 0 || (o.beta >= memory::kLeastBeta && o.beta <= 1 - memory::kLeastBeta),
+       "--beta has to be between 0 and 1, or 0 where it is learned");
   want(is_weight(o.lr_retriever) && is_weight(o.lr_threshold) && is_weight(o.lr_lora) &&
            is_weight(o.lr_slots) && is_weight(o.lr_gates) && is_weight(o.weight_decay),
        "learning rates and --weight-decay have to be 0 or more");

@@ -117,6 +117,47 @@ TEST_F(JointTrainerTest, TheWrittenAdapterPredictsOnTheCpuWhatTheStudentPredicte
       0.05f);
 }
 
+TEST_F(JointTrainerTest, SlotsOfEveryModeGoOnFromAnAdapterOfThatMode) {
+  JointBench bench(folder_);
+  struct Case {
+    const char *mode, *other;
+    double beta;
+  };
+  for (const auto& [mode, other, beta] :
+       {Case{"content", "rotate", 0.75}, Case{"position", "content", 0},
+        Case{"rotate", "position", 0}}) {
+    JointTrainOptions options = bench.options(mode);
+    options.steps = 3;
+    options.slot_mode = mode;
+    options.beta = beta;
+    train_joint(bench.joint_input(), options);
+    const retriever::Adapter adapter = retriever::Adapter::load(options.output);
+    EXPECT_EQ(adapter.slot_mode(), memory::find_slot_mode(mode));
+    const memory::SlotParameters& slots = adapter.slots.at(1);
+    EXPECT_NE(slots.gate[0], 0) << mode;
+    if (beta > 0) {
+      EXPECT_EQ(slots.beta, std::vector<float>(3, 0.75f));
+    }
+
+    const JointInput further{.train = bench.input(), .adapter = &adapter};
+    options = bench.options(concat(mode, "-further"));
+    options.slots = 0;
+    options.steps = 3;
+    train_joint(further, options);
+    EXPECT_EQ(retriever::Adapter::load(options.output).slot_mode(), adapter.slot_mode());
+    options = bench.options(concat(mode, "-other"));
+    options.slot_mode = other;
+    EXPECT_HAS(error_text([&] { train_joint(further, options); }, ErrorCode::kInvalidArgument),
+               concat("of the mode ", mode, ", --slot-mode is ", other));
+    options.slot_mode.clear();
+    options.block = 32;
+    if (slots.mode == memory::SlotMode::kPosition) {
+      EXPECT_HAS(error_text([&] { train_joint(further, options); }, ErrorCode::kInvalidArgument),
+                 "take in blocks of 16 tokens, --block is 32");
+    }
+  }
+}
+
 TEST_F(JointTrainerTest, LoraGradientsMatchFiniteDifferences) {
   const JointBench bench(folder_, at::kDouble);
   const JointInput input = bench.joint_input();
@@ -252,6 +293,18 @@ TEST_F(JointTrainerTest, WrongOptionsAreNamed) {
   options = bench.options("a");
   options.threshold = 0;
   EXPECT_HAS(refusal(), "--threshold has to be between 0 and 1");
+  options = bench.options("a");
+  options.slot_mode = "spin";
+  EXPECT_HAS(refusal(), "--slot-mode has to be content, position or rotate");
+  options = bench.options("a");
+  options.beta = 1;
+  EXPECT_HAS(refusal(), "--beta has to be between 0 and 1");
+  options.slot_mode = "rotate";
+  options.beta = 0.5;
+  EXPECT_HAS(refusal(), "slots of the mode rotate are replaced and never decay");
+  options.slots = 0;
+  EXPECT_HAS(refusal(),
+             "--slot-mode and --beta are for latent slots, and there are none (--slots)");
   options = bench.options("a");
   train_joint(input, options);
   const retriever::Adapter trained = retriever::Adapter::load(options.output);

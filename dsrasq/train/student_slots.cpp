@@ -13,7 +13,10 @@
 namespace dsrasq::train {
 namespace {
 
+using memory::SlotMode;
+
 constexpr double kFastest = 0.1, kSlowest = 0.001;  // 1 - beta of the first and the last slot
+constexpr double kNever = -1e30;                    // a logit without a share in the softmax
 
 std::vector<float> values_of(const at::Tensor& t) {
   const at::Tensor host = t.detach().to(at::kCPU, at::kFloat).contiguous();
@@ -25,7 +28,21 @@ at::Tensor tensor_of(const std::vector<float>& values, at::IntArrayRef shape) {
   return at::tensor(values, at::kFloat).view(shape);
 }
 
-// What every block adds to the slots: [n_blocks, r, d].
+// The slot whose turn it is at every block: [n_blocks].
+at::Tensor turns(const SlotTensors& p, int64_t n_blocks) {
+  return at::arange(n_blocks, at::TensorOptions(p.u_k.device()).dtype(at::kLong))
+      .remainder(p.u_k.size(1));
+}
+
+// How much of its tokens rows [n_blocks, block, d] a slot wants: [n_blocks, block, r], of kRotate
+// [n_blocks, block, 1] for the slot whose turn it is, of kPosition [block, r] for every block.
+at::Tensor token_logits(const SlotTensors& p, const at::Tensor& rows, const at::Tensor& u) {
+  if (p.mode == SlotMode::kPosition) return u;
+  if (p.mode == SlotMode::kContent) return rows.matmul(u);
+  return rows.matmul(u.index_select(1, turns(p, rows.size(0))).t().unsqueeze(2));
+}
+
+// What every block brings: [n_blocks, r, d], of kRotate [n_blocks, 1, d].
 at::Tensor summaries(const SlotTensors& p, const at::Tensor& k, const at::Tensor& v,
                      int64_t sinks) {
   const int64_t n_blocks = k.size(0), block = k.size(1);
@@ -33,29 +50,51 @@ at::Tensor summaries(const SlotTensors& p, const at::Tensor& k, const at::Tensor
       (at::arange(n_blocks * block, k.options().dtype(at::kLong).requires_grad(false)) < sinks)
           .view({n_blocks, block, 1});
   const auto summary = [&](const at::Tensor& rows, const at::Tensor& u) {
-    const at::Tensor logits = rows.matmul(u).masked_fill(is_sink, -1e30);
+    const at::Tensor logits = token_logits(p, rows, u).masked_fill(is_sink, kNever);
     return logits.softmax(1).transpose(1, 2).matmul(rows);
   };
   return summary(k, p.u_k) + summary(v, p.u_v);
 }
 
-// C_t / (1 - beta^t) after every block: [n_blocks, r, d]. A block that is more than `live` blocks
-// older than the newest gets no gradient.
-at::Tensor states(const at::Tensor& beta, const at::Tensor& added, int64_t live) {
+// The share of every block in C_t / (1 - beta^t) after a block, by `age`, how much older than that
+// one it is [state, block]: [r, state, block].
+at::Tensor decayed_shares(const SlotTensors& p, const at::Tensor& age) {
+  const at::Tensor keep =
+      (p.learns_beta() ? p.beta_logit.sigmoid() : at::full({1}, p.fixed_beta, p.gate.options()))
+          .view({-1, 1, 1});
+  const at::Tensor n_folds = age.select(1, 0).unsqueeze(1) + 1;  // [state, 1]
+  return (keep.pow(age.clamp_min(0)) * (1 - keep) / (1 - keep.pow(n_folds)))
+      .masked_fill(age < 0, 0);
+}
+
+// Of kRotate: the newest block whose turn a slot's was, alone.
+at::Tensor rotated_shares(const SlotTensors& p, const at::Tensor& age) {
+  const int64_t r = p.u_k.size(1);
+  const at::Tensor slot = at::arange(r, age.options()).view({-1, 1, 1});
+  return (turns(p, age.size(0)).eq(slot) & (age >= 0) & (age < r)).to(p.u_k.scalar_type());
+}
+
+// What is read after every block: [n_blocks, r, d]. A block that is more than `live` blocks older
+// than the newest gets no gradient.
+at::Tensor states(const SlotTensors& p, const at::Tensor& added, int64_t live) {
   const int64_t n_blocks = added.size(0);
   const at::Tensor block =
       at::arange(n_blocks, added.options().dtype(at::kLong).requires_grad(false));
   const at::Tensor age = block.unsqueeze(1) - block;  // [state, block]
-  const at::Tensor keep = beta.view({-1, 1, 1});
   const at::Tensor shares =
-      (keep.pow(age.clamp_min(0)) * (1 - keep) / (1 - keep.pow(block.unsqueeze(1) + 1)))
-          .masked_fill(age < 0, 0);                  // [r, state, block]
+      p.mode == SlotMode::kRotate ? rotated_shares(p, age) : decayed_shares(p, age);
   const at::Tensor by_slot = added.transpose(0, 1);  // [r, block, d]
   if (live >= n_blocks) return shares.matmul(by_slot).transpose(0, 1);
   const at::Tensor is_live = age <= live;
   return (shares.masked_fill(is_live.logical_not(), 0).matmul(by_slot) +
           shares.masked_fill(is_live, 0).matmul(by_slot.detach()))
       .transpose(0, 1);
+}
+
+// Of kRotate: the slots that no block up to a state has filled, [n_states, 1, 1, r].
+at::Tensor unfilled(const SlotTensors& p, int64_t n_states) {
+  const auto longs = at::TensorOptions(p.u_k.device()).dtype(at::kLong);
+  return at::arange(p.u_k.size(1), longs) > at::arange(n_states, longs).view({-1, 1, 1, 1});
 }
 
 // What the rows from block lag + 1 on read of the states before them.
@@ -70,8 +109,7 @@ at::Tensor read_states(const SlotTensors& p, const at::Tensor& q, const at::Tens
   };
   const int64_t live =
       rules.horizon > 0 ? std::max<int64_t>(0, rules.horizon / block - lag - 1) : n_states;
-  const at::Tensor slots =
-      states(p.beta_logit.sigmoid(), summaries(p, blocks(k), blocks(v), rules.sinks), live);
+  const at::Tensor slots = states(p, summaries(p, blocks(k), blocks(v), rules.sinks), live);
   const auto read_out = [&](const at::Tensor& weight) {  // [n_states, Hkv, r, D]
     return slots.unsqueeze(1).matmul(weight.unsqueeze(0));
   };
@@ -81,9 +119,10 @@ at::Tensor read_states(const SlotTensors& p, const at::Tensor& q, const at::Tens
   const at::Tensor queries = rows.view({n_states, block, n_kv, n_heads / n_kv, head_dim})
                                  .permute({0, 2, 3, 1, 4})
                                  .reshape({n_states, n_kv, n_heads / n_kv * block, head_dim});
-  const at::Tensor weights =
-      (queries.matmul(read_out(p.read_k).transpose(2, 3)) * scale).softmax(3);
-  const at::Tensor read = weights.matmul(read_out(p.read_v))
+  at::Tensor logits = queries.matmul(read_out(p.read_k).transpose(2, 3)) * scale;
+  if (p.mode == SlotMode::kRotate) logits = logits.masked_fill(unfilled(p, n_states), kNever);
+  const at::Tensor read = logits.softmax(3)
+                              .matmul(read_out(p.read_v))
                               .view({n_states, n_kv, n_heads / n_kv, block, head_dim})
                               .permute({0, 3, 1, 2, 4})
                               .reshape({n_states * block, n_heads, head_dim})
@@ -94,18 +133,22 @@ at::Tensor read_states(const SlotTensors& p, const at::Tensor& q, const at::Tens
 
 }  // namespace
 
-SlotTensors SlotTensors::fresh(const Size& size, uint64_t seed) {
+SlotTensors SlotTensors::fresh(const Size& size, const Kind& kind, uint64_t seed) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
   const int64_t d = size.n_kv_heads * size.head_dim, r = size.n_slots;
+  // Logits of deviation 1 where keys and values have it.
   const auto projection = [&] {
+    if (kind.mode == SlotMode::kPosition) return at::randn({size.block, r}, generator, at::kFloat);
     return at::randn({d, r}, generator, at::kFloat).mul_(1 / std::sqrt(static_cast<double>(d)));
   };
-  SlotTensors slots;
+  SlotTensors slots{.mode = kind.mode, .fixed_beta = kind.fixed_beta};
   slots.u_k = projection();
   slots.u_v = projection();
-  const at::Tensor forget =
-      at::linspace(std::log(kFastest), std::log(kSlowest), r, at::kFloat).exp();
-  slots.beta_logit = ((1 - forget) / forget).log();
+  if (slots.learns_beta()) {
+    const at::Tensor forget =
+        at::linspace(std::log(kFastest), std::log(kSlowest), r, at::kFloat).exp();
+    slots.beta_logit = ((1 - forget) / forget).log();
+  }
   slots.read_k =
       at::eye(d, at::kFloat).view({d, size.n_kv_heads, size.head_dim}).transpose(0, 1).contiguous();
   slots.read_v = slots.read_k.clone();
@@ -113,26 +156,36 @@ SlotTensors SlotTensors::fresh(const Size& size, uint64_t seed) {
   return slots;
 }
 
-SlotTensors SlotTensors::from(const memory::SlotParameters& p) {
-  const int64_t r = p.n_slots, d = static_cast<int64_t>(p.u_k.size()) / r;
-  const int64_t n_kv = p.n_kv_heads;
-  const at::Tensor beta = tensor_of(p.beta, {r});
-  return {.u_k = tensor_of(p.u_k, {d, r}),
-          .u_v = tensor_of(p.u_v, {d, r}),
-          .beta_logit = (beta / (1 - beta)).log(),
-          .read_k = tensor_of(p.read_k, {n_kv, d, d / n_kv}),
-          .read_v = tensor_of(p.read_v, {n_kv, d, d / n_kv}),
-          .gate = tensor_of(p.gate, {static_cast<int64_t>(p.gate.size())})};
+SlotTensors SlotTensors::from(const memory::SlotParameters& p, double fixed_beta) {
+  const int64_t r = p.n_slots, d = p.width();
+  SlotTensors slots{.mode = p.mode,
+                    .fixed_beta = fixed_beta,
+                    .u_k = tensor_of(p.u_k, {-1, r}),
+                    .u_v = tensor_of(p.u_v, {-1, r}),
+                    .read_k = tensor_of(p.read_k, {p.n_kv_heads, d, p.head_dim}),
+                    .read_v = tensor_of(p.read_v, {p.n_kv_heads, d, p.head_dim}),
+                    .gate = tensor_of(p.gate, {-1})};
+  if (slots.learns_beta()) {
+    const at::Tensor beta = tensor_of(p.beta, {r});
+    slots.beta_logit = (beta / (1 - beta)).log();
+  }
+  return slots;
 }
 
 memory::SlotParameters SlotTensors::to_parameters() const {
-  // A slot that forgets nothing, or everything, is one that fp32 rounded.
-  const at::Tensor beta = beta_logit.detach().sigmoid().clamp(1e-6, 1 - 1e-6);
-  return {.n_slots = u_k.size(1),
+  std::vector<float> beta;
+  if (learns_beta())
+    beta =
+        values_of(beta_logit.detach().sigmoid().clamp(memory::kLeastBeta, 1 - memory::kLeastBeta));
+  else if (mode != SlotMode::kRotate)
+    beta.assign(static_cast<size_t>(u_k.size(1)), static_cast<float>(fixed_beta));
+  return {.mode = mode,
+          .n_slots = u_k.size(1),
           .n_kv_heads = read_k.size(0),
+          .head_dim = read_k.size(2),
           .u_k = values_of(u_k),
           .u_v = values_of(u_v),
-          .beta = values_of(beta),
+          .beta = beta,
           .read_k = values_of(read_k),
           .read_v = values_of(read_v),
           .gate = values_of(gate)};
@@ -145,8 +198,9 @@ at::Tensor read_slots(const SlotTensors& slots, const at::Tensor& q, const at::T
   SlotTensors own = slots;
   own.visit([&](const char*, const at::Tensor& t) { inputs.push_back(t); });
   return ops::recomputed(
-      [scale, rules](const std::vector<at::Tensor>& t) {
-        SlotTensors p;
+      [scale, rules, mode = slots.mode,
+       fixed_beta = slots.fixed_beta](const std::vector<at::Tensor>& t) {
+        SlotTensors p{.mode = mode, .fixed_beta = fixed_beta};
         size_t next = 3;
         p.visit([&](const char*, at::Tensor& part) { part = t[next++]; });
         return std::vector<at::Tensor>{read_states(p, t[0], t[1], t[2], scale, rules)};

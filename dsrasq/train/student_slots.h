@@ -1,6 +1,6 @@
 #pragma once
 
-// The compressive cache (design 3.2, content mode) with gradients, for all blocks of a stretch at
+// The compressive cache (design 3.2) with gradients, for all blocks of a stretch at
 // once. The same rules as memory/slot_cache.h.
 
 #include <ATen/core/Tensor.h>
@@ -11,25 +11,36 @@
 
 namespace dsrasq::train {
 
-/// A layer's slots as tensors.
+/// A layer's slots as tensors, in the roles of memory::SlotParameters.
 struct SlotTensors {
-  at::Tensor u_k, u_v;        ///< `[d, r]`
-  at::Tensor beta_logit;      ///< `[r]`
+  memory::SlotMode mode = memory::SlotMode::kContent;
+  double fixed_beta = 0;      ///< of every slot; 0: learned
+  at::Tensor u_k, u_v;        ///< `[d, r]`, of kPosition `[m, r]`
+  at::Tensor beta_logit;      ///< `[r]`; undefined unless `learns_beta`
   at::Tensor read_k, read_v;  ///< `[Hkv, d, D]`
   at::Tensor gate;            ///< `[H]`
 
   template <class Visit>
   void visit(Visit&& visit) {
     visit("u_k", u_k), visit("u_v", u_v), visit("read_k", read_k), visit("read_v", read_v);
-    visit("beta_logit", beta_logit), visit("gate", gate);
+    if (learns_beta()) visit("beta_logit", beta_logit);
+    visit("gate", gate);
   }
+  bool learns_beta() const { return mode != memory::SlotMode::kRotate && fixed_beta == 0; }
 
   struct Size {
     int64_t n_slots = 0, n_heads = 0, n_kv_heads = 0, head_dim = 0;
+    int64_t block = 0;  ///< m
   };
-  /// Silent (gates of 0) with beta from 0.9 to 0.999 and read-outs that are the identity.
-  static SlotTensors fresh(const Size& size, uint64_t seed);
-  static SlotTensors from(const memory::SlotParameters& parameters);
+  struct Kind {
+    memory::SlotMode mode = memory::SlotMode::kContent;
+    double fixed_beta = 0;  ///< not of kRotate
+  };
+  /// Silent (gates of 0) with beta from 0.9 to 0.999 unless it is fixed, and read-outs that are the
+  /// identity.
+  static SlotTensors fresh(const Size& size, const Kind& kind, uint64_t seed);
+  /// With a `fixed_beta` instead of the parameters' own, unless it is 0.
+  static SlotTensors from(const memory::SlotParameters& parameters, double fixed_beta);
   memory::SlotParameters to_parameters() const;
 };
 

@@ -5,27 +5,39 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
+#include <string>
 #include <vector>
 
 namespace dsrasq::train {
 namespace {
 
-constexpr int64_t kTokens = 75, kHeads = 4, kKvHeads = 2, kDim = 16, kSlots = 3;
+constexpr int64_t kTokens = 123, kHeads = 4, kKvHeads = 2, kDim = 16, kSlots = 3;
 constexpr SlotRules kRules{.window = 20, .sinks = 3, .block = 16};
 
+class StudentSlots : public testing::TestWithParam<SlotTensors::Kind> {};
+
+SlotTensors fresh_slots(const SlotTensors::Kind& kind) {
+  return SlotTensors::fresh({.n_slots = kSlots,
+                             .n_heads = kHeads,
+                             .n_kv_heads = kKvHeads,
+                             .head_dim = kDim,
+                             .block = kRules.block},
+                            kind, 1);
+}
+
 // Random slots, with gates that let something through.
-SlotTensors random_slots() {
-  SlotTensors slots = SlotTensors::fresh(
-      {.n_slots = kSlots, .n_heads = kHeads, .n_kv_heads = kKvHeads, .head_dim = kDim}, 1);
+SlotTensors random_slots(const SlotTensors::Kind& kind) {
+  SlotTensors slots = fresh_slots(kind);
   slots.gate = at::randn({kHeads});
   slots.read_k = at::randn_like(slots.read_k).mul_(0.3);
   slots.read_v = at::randn_like(slots.read_v).mul_(0.3);
   return slots;
 }
 
-TEST(StudentSlots, ReadsWhatTheCacheOfInferenceReads) {
+TEST_P(StudentSlots, ReadsWhatTheCacheOfInferenceReads) {
   at::manual_seed(2);
-  const SlotTensors slots = random_slots();
+  const SlotTensors slots = random_slots(GetParam());
   const at::Tensor q = at::randn({kTokens, kHeads, kDim}), k = at::randn({kTokens, kKvHeads, kDim});
   const at::Tensor v = at::randn({kTokens, kKvHeads, kDim});
   const at::Tensor read = read_slots(slots, q, k, v, 0.25, kRules);
@@ -39,7 +51,9 @@ TEST(StudentSlots, ReadsWhatTheCacheOfInferenceReads) {
       const int64_t first = cache.n_folds() * kRules.block;
       const int64_t skip = std::max<int64_t>(0, kRules.sinks - first);
       const int64_t n = kRules.block - skip;
-      cache.fold(n, k.narrow(0, first + skip, n).contiguous().const_data_ptr<float>(),
+      std::vector<int64_t> places(static_cast<size_t>(n));
+      std::iota(places.begin(), places.end(), skip);
+      cache.fold(places, k.narrow(0, first + skip, n).contiguous().const_data_ptr<float>(),
                  v.narrow(0, first + skip, n).contiguous().const_data_ptr<float>());
     }
     const int64_t n = std::min(kRules.block, kTokens - begin);
@@ -50,18 +64,14 @@ TEST(StudentSlots, ReadsWhatTheCacheOfInferenceReads) {
   EXPECT_LT((read - wanted).abs().max().item<float>(), 1e-4f);
 }
 
-TEST(StudentSlots, NothingIsReadBeforeABlockHasLeftTheWindow) {
-  const SlotTensors slots = random_slots();
+TEST_P(StudentSlots, NothingIsReadBeforeABlockHasLeftTheWindow) {
+  const SlotTensors slots = random_slots(GetParam());
   const at::Tensor q = at::randn({48, kHeads, kDim}), k = at::randn({48, kKvHeads, kDim});
   EXPECT_FALSE(read_slots(slots, q, k, k, 0.25, kRules).defined());
 }
 
-TEST(StudentSlots, FreshOnesAreSilentAndTheirGatesLearn) {
-  SlotTensors slots = SlotTensors::fresh(
-      {.n_slots = kSlots, .n_heads = kHeads, .n_kv_heads = kKvHeads, .head_dim = kDim}, 1);
-  const at::Tensor beta = slots.beta_logit.sigmoid();
-  EXPECT_NEAR(beta[0].item<float>(), 0.9, 1e-4);
-  EXPECT_NEAR(beta[kSlots - 1].item<float>(), 0.999, 1e-5);
+TEST_P(StudentSlots, FreshOnesAreSilentAndTheirGatesLearn) {
+  SlotTensors slots = fresh_slots(GetParam());
   slots.visit([](const char*, at::Tensor& t) { t.requires_grad_(true); });
   const at::Tensor q = at::randn({kTokens, kHeads, kDim}), k = at::randn({kTokens, kKvHeads, kDim});
   const at::Tensor read = read_slots(slots, q, k, k, 0.25, kRules);
@@ -71,9 +81,26 @@ TEST(StudentSlots, FreshOnesAreSilentAndTheirGatesLearn) {
   EXPECT_GT(slots.gate.grad().abs().max().item<float>(), 0);
 }
 
-TEST(StudentSlots, GradientsMatchFiniteDifferences) {
+TEST_P(StudentSlots, BetaIsLearnedFromASpectrumOrFixedOrNotThere) {
+  const auto [mode, fixed] = GetParam();
+  const SlotTensors fresh = fresh_slots(GetParam());
+  const memory::SlotParameters parameters = fresh.to_parameters();
+  EXPECT_EQ(fresh.beta_logit.defined(), fresh.learns_beta());
+  if (mode == memory::SlotMode::kRotate) {
+    EXPECT_TRUE(parameters.beta.empty());
+    return;
+  }
+  EXPECT_NEAR(parameters.beta.front(), fixed > 0 ? fixed : 0.9, 1e-4);
+  EXPECT_NEAR(parameters.beta.back(), fixed > 0 ? fixed : 0.999, 1e-5);
+  // A beta that is fixed takes the place of one that was learned, and is where another goes on.
+  EXPECT_EQ(SlotTensors::from(parameters, 0.25).to_parameters().beta,
+            std::vector<float>(kSlots, 0.25f));
+  EXPECT_NEAR(SlotTensors::from(parameters, 0).to_parameters().beta[1], parameters.beta[1], 1e-5);
+}
+
+TEST_P(StudentSlots, GradientsMatchFiniteDifferences) {
   at::manual_seed(3);
-  SlotTensors slots = random_slots();
+  SlotTensors slots = random_slots(GetParam());
   slots.visit([](const char*, at::Tensor& t) { t = t.to(at::kDouble); });
   const auto doubles = at::TensorOptions().dtype(at::kDouble);
   const at::Tensor q = at::randn({kTokens, kHeads, kDim}, doubles);
@@ -99,9 +126,9 @@ TEST(StudentSlots, GradientsMatchFiniteDifferences) {
   });
 }
 
-TEST(StudentSlots, BlocksBeyondTheHorizonGetNoGradientsAndCountAllTheSame) {
+TEST_P(StudentSlots, BlocksBeyondTheHorizonGetNoGradientsAndCountAllTheSame) {
   at::manual_seed(3);
-  const SlotTensors slots = random_slots();
+  const SlotTensors slots = random_slots(GetParam());
   const int64_t block = kRules.block, n_tokens = 7 * block;
   const at::Tensor q = at::randn({n_tokens, kHeads, kDim}),
                    v = at::randn({n_tokens, kKvHeads, kDim});
@@ -117,6 +144,17 @@ TEST(StudentSlots, BlocksBeyondTheHorizonGetNoGradientsAndCountAllTheSame) {
   EXPECT_GT(k.grad().narrow(0, first_live, block).abs().max().item<float>(), 0);
   EXPECT_EQ(k.grad().narrow(0, first_live + 2 * block, block).abs().max().item<float>(), 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(Modes, StudentSlots,
+                         testing::Values(SlotTensors::Kind{memory::SlotMode::kContent, 0},
+                                         SlotTensors::Kind{memory::SlotMode::kContent, 0.7},
+                                         SlotTensors::Kind{memory::SlotMode::kPosition, 0},
+                                         SlotTensors::Kind{memory::SlotMode::kPosition, 0.7},
+                                         SlotTensors::Kind{memory::SlotMode::kRotate, 0}),
+                         [](const auto& info) {
+                           const std::string name = memory::slot_mode_name(info.param.mode);
+                           return info.param.fixed_beta > 0 ? name + "WithOneBeta" : name;
+                         });
 
 }  // namespace
 }  // namespace dsrasq::train

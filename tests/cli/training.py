@@ -57,6 +57,16 @@ class Training(run.CliTest):
                 self.assertIn(message, self.refused(2, "invalid_argument", *self.joint(*words), "--model", "none"))
         self.assertFalse(self.adapter.exists())
 
+    def test_an_adapter_keeps_the_mode_of_its_slots(self):
+        self.done(*self.joint("--adapter", "none", "--slots", 2, "--block", 16, "--slot-mode", "rotate"))
+        shown, _ = self.done("inspect", self.adapter)
+        self.assertEqual((shown["slots"], shown["slot_mode"]), (2, "rotate"))
+        first, self.adapter = self.adapter, self.folder / "b.safetensors"
+        again = self.joint("--adapter", first, "--block", 16)
+        self.assertIn("of the mode rotate, --slot-mode is content",
+                      self.refused(2, "invalid_argument", *again, "--slot-mode", "content"))
+        self.done(*again)
+
     def test_tasks(self):
         tasks = self.file("tasks.jsonl", "".join(json.dumps({"inputs": f"Say {i}.", "targets": "yes"}) + "\n"
                                                  for i in range(4)))
