@@ -1,7 +1,7 @@
 #pragma once
 
-// Every policy on a GPU, by plain tensor operations: all tokens are kept, and a mask says which of
-// them a query reads. The same rules as FullPolicy and SparsePolicy (int8 pool, clamped distances,
+// Any policy on a GPU, by plain tensor operations, where there are no kernels for it: all tokens are
+// kept, and a mask says which of them a query reads. The same rules as FullPolicy and SparsePolicy (int8 pool, clamped distances,
 // quantised index scores, latent slots), for evaluation; memory grows with the text, and time with
 // its square.
 
