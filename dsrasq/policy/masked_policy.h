@@ -1,9 +1,9 @@
 #pragma once
 
-// Any policy on a GPU, by plain tensor operations, where there are no kernels for it: all tokens are
-// kept, and a mask says which of them a query reads. The same rules as FullPolicy and SparsePolicy (int8 pool, clamped distances,
-// quantised index scores, latent slots), for evaluation; memory grows with the text, and time with
-// its square.
+// Any policy on a GPU, by plain tensor operations, where there are no kernels for it: all tokens
+// are kept, and a mask says which of them a query reads. The same rules as FullPolicy and
+// SparsePolicy (int8 pool, clamped distances, quantised index scores, latent slots), for
+// evaluation; memory grows with the text, and time with its square.
 
 #include <optional>
 #include <utility>
