@@ -261,7 +261,8 @@ TEST_P(SlotModes, ReadingDoesNotDependOnCutsOrOnBeingRestored) {
   retriever::Adapter adapter = small_adapter();
   adapter.slots[1] = open_slots(GetParam());
   const Stream stream(500);
-  const PolicyOptions options = small_options("dsrasq");
+  PolicyOptions options = small_options("dsrasq");
+  options.pool = 32;
   const auto outputs = [&](const PolicyOptions& o, const std::vector<int64_t>& cuts) {
     return run(*make_policy(o, shape, &adapter), stream, 500, cuts);
   };
@@ -419,6 +420,7 @@ TEST_P(SlotModes, GiveWhatTheMaskedPolicyReads) {
   const Stream stream(400);
   adapter.slots[1] = open_slots(GetParam());
   PolicyOptions options = small_options("dsrasq");
+  options.pool = 32;
   const at::Tensor want = run(*make_policy(options, shape, &adapter), stream, 400, {64});
   const auto n_equal = [&] {
     MaskedPolicy masked(options, shape, &adapter, at::kCPU);
