@@ -74,7 +74,8 @@ struct JointTrainOptions : RunOptions {
     visit(answer_weight, "answer-weight",
           "weight of the negative log-likelihood of the answers to --tasks, of their tokens alone");
     visit(recall_weight, "recall-weight",
-          "weight of that of planted details and passages that come again (--recall-share)");
+          "weight of that of planted details and passages that come again (--recall-share), in "
+          "stretches not limited to a --pool");
     visit(retriever_weight, "retriever-weight",
           "weight of the warm-up's KL, which keeps the retriever calibrated; 0: none");
     visit(thresholds, "thresholds", "train a threshold for every layer; fewer than --topk then do");

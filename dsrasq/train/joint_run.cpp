@@ -121,7 +121,9 @@ at::Tensor JointRun::learn(const Stretch& stretch, CounterRng& rng) {
   const model::Transformer& model = input_.train.model;
   const at::Tensor states =
       model.adapted(parameters_.lora()).differentiable_forward(reading.ids, policy);
-  const double answer_weight = stretch.is_task ? options_.answer_weight : options_.recall_weight;
+  // What a limited pool may have lost cannot be asked for.
+  const double recall_weight = rules.pool > 0 || is_local ? 0 : options_.recall_weight;
+  const double answer_weight = stretch.is_task ? options_.answer_weight : recall_weight;
   const TaskTerms terms = task_terms(model, states.detach(), reading.states, reading.ids,
                                      {.kl = options_.kl_weight,
                                       .ce = options_.ce_weight,
