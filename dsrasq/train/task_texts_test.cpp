@@ -135,19 +135,16 @@ TEST_F(TaskTextsTest, HeldOutSamplesAreNeverTrainedOn) {
 }
 
 TEST_F(TaskTextsTest, SmallFilesAreDrawnAsOftenAsLargeOnes) {
-  std::string lines;
-  for (int i = 0; i < 60; ++i)
-    lines += R"({"inputs": "Large.", "targets": "x"})"
-             "\n";
-  write_file(folder_ / "large.jsonl", lines);
-  write_file(folder_ / "small.jsonl", R"({"inputs": "Small.", "targets": "x"})");
-  const TaskTexts all({(folder_ / "large.jsonl").string(), (folder_ / "small.jsonl").string()},
-                      encode, {.length = 400});
-  int n_small = 0;
+  std::string large;
+  for (int i = 0; i < 60; ++i) large.append(R"({"inputs": "Large.", "targets": "x"})").append("\n");
+  const TaskTexts all(
+      {file("large", large), file("small", R"({"inputs": "Small.", "targets": "x"})")}, bytes_of,
+      {.length = 400});
+  size_t n_small = 0;
   for (uint64_t step = 0; step < 100; ++step)
-    n_small += static_cast<int>(times(text_of(stretch(all, 400, step).ids), "Small."));
-  EXPECT_GT(n_small, 30);
-  EXPECT_LT(n_small, 70);
+    n_small += times(text_of(stretch(all, 400, step).ids), "Small.");
+  EXPECT_GT(n_small, 30u);
+  EXPECT_LT(n_small, 70u);
 }
 
 TEST_F(TaskTextsTest, FilesThatEvaluateAreRefused) {
