@@ -59,6 +59,7 @@ cuda::TokenRing CudaPool::ring(const RopeRing& rope) const {
           .index_scale = device_pointer<float>(index_scale_),
           .cos = device_pointer<float>(rope.cos),
           .sin = device_pointer<float>(rope.sin),
+          .turns = device_pointer<uint16_t>(rope.turns),
           .capacity = config_.capacity};
 }
 
