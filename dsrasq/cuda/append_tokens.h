@@ -7,8 +7,8 @@
 namespace dsrasq::cuda {
 
 /// Writes cos and sin of the positions first to first + n - 1 into their rows `[D / 2]` of a ring,
-/// and where `turns` is not null both as fp16 into a row `[D]` of it. Angles are computed in double.
-/// `inv_freq` [half] is on the device.
+/// and where `turns` is not null both as fp16 into a row `[D]` of it. Angles are computed in
+/// double. `inv_freq` [half] is on the device.
 void fill_angles(const double* inv_freq, int32_t half, int64_t first, int64_t n, int64_t capacity,
                  float* cos, float* sin, uint16_t* turns, Stream stream);
 
