@@ -1,4 +1,4 @@
-#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 #include "dsrasq/cuda/append_tokens.h"
 #include "dsrasq/cuda/check.h"
@@ -11,16 +11,20 @@ namespace {
 constexpr int kWarps = 8;
 
 __global__ void fill_angles_kernel(const double* inv_freq, int half, int64_t first, int64_t n,
-                                   int64_t capacity, float* cos_out, float* sin_out) {
+                                   int64_t capacity, float* cos_out, float* sin_out,
+                                   uint16_t* turns) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (at >= n * half) return;
   const int64_t position = first + at / half;
   const int i = static_cast<int>(at % half);
   double s, c;
   sincos(static_cast<double>(position) * inv_freq[i], &s, &c);
-  const int64_t row = position % capacity * half + i;
-  cos_out[row] = static_cast<float>(c);
-  sin_out[row] = static_cast<float>(s);
+  const int64_t row = position % capacity, at_angle = row * half + i;
+  cos_out[at_angle] = static_cast<float>(c);
+  sin_out[at_angle] = static_cast<float>(s);
+  if (turns == nullptr) return;
+  turns[2 * row * half + i] = __half_as_ushort(__double2half(c));
+  turns[(2 * row + 1) * half + i] = __half_as_ushort(__double2half(s));
 }
 
 // A head's row in a warp: lane l holds the dimensions l, l + 32, ...
@@ -94,10 +98,11 @@ __global__ void append_tokens_kernel(AppendTokens p) {
 }  // namespace
 
 void fill_angles(const double* inv_freq, int32_t half, int64_t first, int64_t n, int64_t capacity,
-                 float* cos, float* sin, Stream stream) {
+                 float* cos, float* sin, uint16_t* turns, Stream stream) {
   constexpr int kThreads = 256;
   const auto blocks = static_cast<unsigned>((n * half + kThreads - 1) / kThreads);
-  fill_angles_kernel<<<blocks, kThreads, 0, stream>>>(inv_freq, half, first, n, capacity, cos, sin);
+  fill_angles_kernel<<<blocks, kThreads, 0, stream>>>(inv_freq, half, first, n, capacity, cos, sin,
+                                                      turns);
   check_launch("fill_angles");
 }
 

@@ -6,10 +6,11 @@
 
 namespace dsrasq::cuda {
 
-/// Writes cos and sin of the positions first to first + n - 1 into their rows `[D / 2]` of a ring.
-/// Angles are computed in double. `inv_freq` [half] is on the device.
+/// Writes cos and sin of the positions first to first + n - 1 into their rows `[D / 2]` of a ring,
+/// and where `turns` is not null both as fp16 into a row `[D]` of it. Angles are computed in
+/// double. `inv_freq` [half] is on the device.
 void fill_angles(const double* inv_freq, int32_t half, int64_t first, int64_t n, int64_t capacity,
-                 float* cos, float* sin, Stream stream);
+                 float* cos, float* sin, uint16_t* turns, Stream stream);
 
 /// T tokens at positions first, ...: H query heads, Hkv KV heads, D a multiple of 64 up to 256.
 struct AppendTokens {

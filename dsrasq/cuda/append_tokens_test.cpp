@@ -60,9 +60,11 @@ TEST_P(CudaAppendTokens, RotatesAndStoresAsTheCpuDoes) {
       v_scale(kCapacity * kKvHeads);
   const DeviceArray<int8_t> k(kCapacity * kKvHeads * width), v(kCapacity * kKvHeads * width);
   const auto half = static_cast<int32_t>(width / 2);
-  fill_angles(frequency.data(), half, kFirst, kTokens, kCapacity, cos.data(), sin.data(), nullptr);
+  fill_angles(frequency.data(), half, kFirst, kTokens, kCapacity, cos.data(), sin.data(), nullptr,
+              nullptr);
   // Row 0 of this ring is that of d_max.
-  fill_angles(frequency.data(), half, kDMax, 1, 1, cos_far.data(), sin_far.data(), nullptr);
+  fill_angles(frequency.data(), half, kDMax, 1, 1, cos_far.data(), sin_far.data(), nullptr,
+              nullptr);
   append_tokens({.q = rows.data(),
                  .k = rows.data() + kHeads * width,
                  .v = rows.data() + (kHeads + kKvHeads) * width,
@@ -82,6 +84,7 @@ TEST_P(CudaAppendTokens, RotatesAndStoresAsTheCpuDoes) {
                           .index_scale = nullptr,
                           .cos = cos.data(),
                           .sin = sin.data(),
+                          .turns = nullptr,
                           .capacity = kCapacity},
                  .cos_far = cos_far.data(),
                  .sin_far = sin_far.data(),
@@ -162,6 +165,7 @@ TEST_F(CudaIndexRows, QuantisesAsTheCpuDoes) {
                                 .index_scale = key_scale.data(),
                                 .cos = nullptr,
                                 .sin = nullptr,
+                                .turns = nullptr,
                                 .capacity = kCapacity},
                        .query = query.data(),
                        .weight = out_weight.data()},

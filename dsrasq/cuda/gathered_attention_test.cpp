@@ -51,9 +51,10 @@ class Case {
     const DeviceArray<double> inv_freq(inv_freq_);
     const size_t angles = kCapacity * static_cast<size_t>(s_.dim) / 2;
     const DeviceArray<float> cos(angles), sin(angles);
+    const DeviceArray<uint16_t> turns(2 * angles);
     const int64_t oldest = std::max<int64_t>(0, s_.first - 900);
     fill_angles(inv_freq.data(), s_.dim / 2, oldest, s_.first + kTokens - oldest, kCapacity,
-                cos.data(), sin.data(), nullptr);
+                cos.data(), sin.data(), turns.data(), nullptr);
     gathered_attention({.q = q.data(),
                         .q_far = q_far.data(),
                         .ring = {.k = k.data(),
@@ -64,6 +65,7 @@ class Case {
                                  .index_scale = nullptr,
                                  .cos = cos.data(),
                                  .sin = sin.data(),
+                                 .turns = turns.data(),
                                  .capacity = kCapacity},
                         .selected = selected.data(),
                         .n_selected = n_selected.data(),
@@ -173,9 +175,12 @@ class Case {
 using CudaGatheredAttention = GpuTest;
 
 TEST_F(CudaGatheredAttention, IsOneSoftmaxOverWindowSinksAndPicked) {
-  const Shape shapes[] = {{64, 9, 3, 64, 5000},  {64, 6, 2, 7, 2000},    {64, 3, 3, 100, 2001},
-                          {128, 8, 2, 33, 2000}, {128, 14, 2, 20, 2000}, {256, 4, 1, 40, 2000},
-                          {64, 8, 4, 16, 1000}};
+  // 1, 2, 3, 4, 6, 7, 8 and 9 heads share a KV head; fewer tokens than a step, a step, and more.
+  const Shape shapes[] = {{64, 9, 3, 64, 5000},   {64, 6, 2, 7, 2000},    {64, 3, 3, 100, 2001},
+                          {128, 8, 2, 33, 2000},  {128, 14, 2, 20, 2000}, {256, 4, 1, 40, 2000},
+                          {64, 8, 4, 16, 1000},   {64, 9, 3, 256, 9000},  {64, 12, 2, 32, 3000},
+                          {128, 16, 2, 65, 3000}, {64, 9, 1, 31, 3000},   {256, 6, 2, 96, 3000},
+                          {128, 4, 4, 1, 3000}};
   for (const Shape& shape : shapes) {
     const Case attention(shape);
     const std::vector<Bf16> got = attention.run();

@@ -27,7 +27,11 @@ struct IndexScan {
   int32_t* n_selected;  ///< [T]
   float* scores;        ///< [T, k], z of the selected, then -infinity; may be null
   float* log_mass;      ///< [T], log of the sum of exp z over all visible tokens; may be null
+  void* scratch;        ///< of scan_scratch_bytes, aligned to 16; null: none
 };
+
+/// Room that lets many blocks share the keys where queries are too few for one block each; else 0.
+int64_t scan_scratch_bytes(const IndexScan& scan);
 
 /// Of equal scores the lower position wins; a score that is not a number is never selected.
 /// O(T * pool) operations, O(k) memory a query: the scores are never written.

@@ -53,30 +53,35 @@ class Case {
 
   Found scan(bool best_first) const { return scan(best_first, 0, shape_.n); }
 
-  // Of `count` queries from `from` on.
-  Found scan(bool best_first, int64_t from, int64_t count) const {
+  // Of `count` queries from `from` on; by many blocks each where that is possible and asked for.
+  Found scan(bool best_first, int64_t from, int64_t count, bool is_shared = false) const {
     const DeviceArray<int8_t> query(query_), key(key_);
     const DeviceArray<float> weight(weight_), key_scale(key_scale_);
     const auto n = static_cast<size_t>(count), k = static_cast<size_t>(shape_.k);
     const DeviceArray<int32_t> selected(n * k), n_selected(n);
     const DeviceArray<float> scores(n * k), log_mass(n);
-    select_top_k({.query = query.data() + from * padded_ * shape_.dim,
-                  .weight = weight.data() + from * padded_,
-                  .padded_heads = padded_,
-                  .dim = shape_.dim,
-                  .key = key.data(),
-                  .key_scale = key_scale.data(),
-                  .capacity = capacity_,
-                  .rule = rule_,
-                  .n = count,
-                  .first = shape_.first + from,
-                  .k = shape_.k,
-                  .best_first = best_first,
-                  .selected = selected.data(),
-                  .n_selected = n_selected.data(),
-                  .scores = scores.data(),
-                  .log_mass = log_mass.data()},
-                 nullptr);
+    IndexScan scan{.query = query.data() + from * padded_ * shape_.dim,
+                   .weight = weight.data() + from * padded_,
+                   .padded_heads = padded_,
+                   .dim = shape_.dim,
+                   .key = key.data(),
+                   .key_scale = key_scale.data(),
+                   .capacity = capacity_,
+                   .rule = rule_,
+                   .n = count,
+                   .first = shape_.first + from,
+                   .k = shape_.k,
+                   .best_first = best_first,
+                   .selected = selected.data(),
+                   .n_selected = n_selected.data(),
+                   .scores = scores.data(),
+                   .log_mass = log_mass.data(),
+                   .scratch = nullptr};
+    const int64_t bytes = is_shared ? scan_scratch_bytes(scan) : 0;
+    EXPECT_EQ(is_shared, bytes > 0);
+    const DeviceArray<uint64_t> scratch(static_cast<size_t>(bytes / 8 + 1));
+    if (is_shared) scan.scratch = scratch.data();
+    select_top_k(scan, nullptr);
     return {selected.host(), n_selected.host(), scores.host(), log_mass.host()};
   }
 
@@ -143,35 +148,52 @@ class Case {
 
 using CudaIndexScan = GpuTest;
 
+void expect_reference(const Shape& shape, const Case& scan_case, const Case::Found& got) {
+  for (int64_t i = 0; i < shape.n; ++i) {
+    const Case::Found want = scan_case.expected(i);
+    ASSERT_EQ(got.n_selected[static_cast<size_t>(i)], want.n_selected[0])
+        << "query " << i << ", k " << shape.k << ", first " << shape.first;
+    for (int s = 0; s < shape.k; ++s) {
+      const auto at = static_cast<size_t>(i * shape.k + s), own = static_cast<size_t>(s);
+      ASSERT_EQ(got.selected[at], want.selected[own])
+          << "query " << i << ", place " << s << ", k " << shape.k << ", dim " << shape.dim;
+      ASSERT_EQ(got.scores[at], want.scores[own]);
+    }
+    if (want.n_selected[0] == 0)
+      EXPECT_EQ(got.log_mass[static_cast<size_t>(i)], kMinusInfinity);
+    else
+      EXPECT_NEAR(got.log_mass[static_cast<size_t>(i)], want.log_mass[0],
+                  1e-4 * std::abs(want.log_mass[0]) + 1e-4);
+  }
+}
+
 TEST_F(CudaIndexScan, PicksTheSetsOfTheReferenceBitForBit) {
   const Shape shapes[] = {{4, 32, 64, 127, 100'003, 70, 64, 3000},
                           {3, 32, 256, 127, 50'000, 33, 512, 5000},
                           {8, 64, 16, 127, 1'000'000'000'001, 16, 40, 700},
+                          {4, 64, 100, 127, 20'000, 9, 64, 3000},
+                          {8, 32, 700, 127, 20'000, 9, 64, 3000},
                           {1, 64, 1, 127, 7777, 5, 100, 900},
                           {4, 32, 64, 2, 100'003, 40, 64, 3000},
                           {4, 32, 300, 1, 30'000, 20, 64, 2500},
                           {4, 32, 1000, 127, 9000, 20, 64, 4096},
                           {4, 32, 64, 127, 0, 200, 64, 3000},
-                          {4, 32, 64, 127, 90'000, 1, 512, 16384}};
+                          {4, 32, 64, 127, 90'000, 1, 512, 16384},
+                          {4, 32, 256, 127, 90'000, 2, 512, 40'000}};
   for (const Shape& shape : shapes) {
     const Case scan_case(shape);
-    const Case::Found got = scan_case.scan(false);
-    for (int64_t i = 0; i < shape.n; ++i) {
-      const Case::Found want = scan_case.expected(i);
-      ASSERT_EQ(got.n_selected[static_cast<size_t>(i)], want.n_selected[0])
-          << "query " << i << ", k " << shape.k << ", first " << shape.first;
-      for (int s = 0; s < shape.k; ++s) {
-        const auto at = static_cast<size_t>(i * shape.k + s), own = static_cast<size_t>(s);
-        ASSERT_EQ(got.selected[at], want.selected[own])
-            << "query " << i << ", place " << s << ", k " << shape.k << ", dim " << shape.dim;
-        ASSERT_EQ(got.scores[at], want.scores[own]);
-      }
-      if (want.n_selected[0] == 0)
-        EXPECT_EQ(got.log_mass[static_cast<size_t>(i)], kMinusInfinity);
-      else
-        EXPECT_NEAR(got.log_mass[static_cast<size_t>(i)], want.log_mass[0],
-                    1e-4 * std::abs(want.log_mass[0]) + 1e-4);
-    }
+    expect_reference(shape, scan_case, scan_case.scan(false));
+  }
+}
+
+TEST_F(CudaIndexScan, ManyBlocksPickTheSame) {
+  const Shape shapes[] = {
+      {4, 32, 256, 127, 90'000, 1, 512, 16384}, {4, 32, 64, 127, 20'000, 19, 64, 3000},
+      {8, 64, 1024, 127, 90'000, 1, 512, 9000}, {4, 32, 300, 1, 30'000, 3, 64, 2500},
+      {4, 32, 1, 2, 70'000, 1, 64, 40'000},     {3, 32, 256, 127, 1200, 2, 64, 3000}};
+  for (const Shape& shape : shapes) {
+    const Case scan_case(shape);
+    expect_reference(shape, scan_case, scan_case.scan(false, 0, shape.n, true));
   }
 }
 

@@ -9,7 +9,16 @@ namespace dsrasq::cuda {
 struct LogMass {
   float most = -INFINITY, sum = 0;  // the sum is of exp(term - most)
 
-  __device__ void add(float term) { join({term, 1}); }
+  // Terms that are no numbers do not count.
+  template <int n>
+  __device__ void add(const float (&terms)[n]) {
+    LogMass own;
+    for (const float term : terms) own.most = fmaxf(own.most, term);
+    if (!(own.most > -INFINITY)) return;
+    for (const float term : terms)
+      if (term == term) own.sum += __expf(term - own.most);
+    join(own);
+  }
   __device__ void join(const LogMass& other) {
     if (!(other.most > -INFINITY)) return;
     const float top = fmaxf(most, other.most);

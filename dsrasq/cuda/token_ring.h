@@ -19,14 +19,15 @@ inline constexpr int64_t kPageTokens = 16;
 /// Int8 codes with one fp32 scale for each token and KV head, as kernels::quantize_rows makes them;
 /// keys before RoPE.
 struct TokenRing {
-  int8_t* k;           ///< [capacity, Hkv, D]
-  int8_t* v;           ///< [capacity, Hkv, D]
-  float* k_scale;      ///< [capacity, Hkv]
-  float* v_scale;      ///< [capacity, Hkv]
-  int8_t* index_key;   ///< [capacity, d_i]; null: none
-  float* index_scale;  ///< [capacity]
-  const float* cos;    ///< [capacity, D / 2], of the angle at each token's position
-  const float* sin;    ///< [capacity, D / 2]
+  int8_t* k;              ///< [capacity, Hkv, D]
+  int8_t* v;              ///< [capacity, Hkv, D]
+  float* k_scale;         ///< [capacity, Hkv]
+  float* v_scale;         ///< [capacity, Hkv]
+  int8_t* index_key;      ///< [capacity, d_i]; null: none
+  float* index_scale;     ///< [capacity]
+  const float* cos;       ///< [capacity, D / 2], of the angle at each token's position
+  const float* sin;       ///< [capacity, D / 2]
+  const uint16_t* turns;  ///< [capacity, D] the same as fp16: cos, then sin; null: no reading
   int64_t capacity;
 };
 

@@ -85,6 +85,7 @@ size_t CudaPolicy::rope_of(const ops::Rope& rope) {
   ring.inv_freq = at::tensor(rope.inv_freq(), at::kDouble).to(device_);
   ring.cos = at::empty({capacity_, shape_.head_dim / 2}, at::TensorOptions(device_));
   ring.sin = at::empty_like(ring.cos);
+  ring.turns = at::zeros({capacity_, shape_.head_dim}, at::TensorOptions(device_).dtype(at::kHalf));
   const ops::Rope::Angles far = rope.angles(options_.max_distance, 1, device_);
   ring.cos_far = far.cos.squeeze(0);
   ring.sin_far = far.sin.squeeze(0);
@@ -100,7 +101,7 @@ void CudaPolicy::begin(int64_t n_tokens) {
     cuda::fill_angles(ring.inv_freq.const_data_ptr<double>(),
                       static_cast<int32_t>(shape_.head_dim / 2), position_, n_tokens, capacity_,
                       device_pointer<float>(ring.cos), device_pointer<float>(ring.sin),
-                      current_stream(device_));
+                      device_pointer<uint16_t>(ring.turns), current_stream(device_));
 }
 
 // Rotates and stores; returns the queries, rotated and rotated by the longest distance.
@@ -115,6 +116,7 @@ std::pair<at::Tensor, at::Tensor> CudaPolicy::append(const LayerInput& input, La
   const cuda::TokenRing ring = layer.pool ? layer.pool->ring(rope)
                                           : cuda::TokenRing{.cos = device_pointer<float>(rope.cos),
                                                             .sin = device_pointer<float>(rope.sin),
+                                                            .turns = nullptr,
                                                             .capacity = capacity_};
   cuda::append_tokens({.q = bf16_pointer(q),
                        .k = bf16_pointer(k),
@@ -186,7 +188,8 @@ size_t CudaPolicy::bytes() const {
   for (const Layer& layer : layers_)
     bytes += layer.rows.bytes() + (layer.pool ? layer.pool->bytes() : 0) +
              (layer.slots ? layer.slots->bytes() : 0);
-  for (const auto& [rope, ring] : ropes_) bytes += ring.cos.nbytes() + ring.sin.nbytes();
+  for (const auto& [rope, ring] : ropes_)
+    bytes += ring.cos.nbytes() + ring.sin.nbytes() + ring.turns.nbytes();
   return bytes;
 }
 

@@ -59,6 +59,7 @@ cuda::TokenRing CudaPool::ring(const RopeRing& rope) const {
           .index_scale = device_pointer<float>(index_scale_),
           .cos = device_pointer<float>(rope.cos),
           .sin = device_pointer<float>(rope.sin),
+          .turns = device_pointer<uint16_t>(rope.turns),
           .capacity = config_.capacity};
 }
 
@@ -98,23 +99,29 @@ CudaPool::Picked CudaPool::pick(const PoolQueries& queries) {
                 at::empty({n}, floats.dtype(at::kInt))};
   const at::Tensor scores = cuts ? at::empty({n, config_.top_k}, floats) : at::Tensor();
   const at::Tensor log_mass = cuts ? at::empty({n}, floats) : at::Tensor();
-  cuda::select_top_k({.query = device_pointer<int8_t>(codes),
-                      .weight = device_pointer<float>(weights),
-                      .padded_heads = padded,
-                      .dim = static_cast<int32_t>(index_dim_),
-                      .key = ring.index_key,
-                      .key_scale = ring.index_scale,
-                      .capacity = config_.capacity,
-                      .rule = config_.rule,
-                      .n = n,
-                      .first = queries.first,
-                      .k = static_cast<int32_t>(config_.top_k),
-                      .best_first = cuts,
-                      .selected = device_pointer<int32_t>(picked.rows),
-                      .n_selected = device_pointer<int32_t>(picked.count),
-                      .scores = device_pointer<float>(scores),
-                      .log_mass = device_pointer<float>(log_mass)},
-                     stream);
+  cuda::IndexScan scan{.query = device_pointer<int8_t>(codes),
+                       .weight = device_pointer<float>(weights),
+                       .padded_heads = padded,
+                       .dim = static_cast<int32_t>(index_dim_),
+                       .key = ring.index_key,
+                       .key_scale = ring.index_scale,
+                       .capacity = config_.capacity,
+                       .rule = config_.rule,
+                       .n = n,
+                       .first = queries.first,
+                       .k = static_cast<int32_t>(config_.top_k),
+                       .best_first = cuts,
+                       .selected = device_pointer<int32_t>(picked.rows),
+                       .n_selected = device_pointer<int32_t>(picked.count),
+                       .scores = device_pointer<float>(scores),
+                       .log_mass = device_pointer<float>(log_mass),
+                       .scratch = nullptr};
+  at::Tensor scratch;
+  if (const int64_t n_bytes = cuda::scan_scratch_bytes(scan); n_bytes > 0) {
+    scratch = at::empty({n_bytes}, floats.dtype(at::kByte));
+    scan.scratch = scratch.mutable_data_ptr();
+  }
+  cuda::select_top_k(scan, stream);
   if (!cuts) {
     for (int64_t i = queries.first; i < queries.first + n; ++i)
       n_counted_ +=

@@ -19,6 +19,7 @@ namespace dsrasq::policy {
 struct RopeRing {
   at::Tensor inv_freq;          ///< `[D/2]` fp64
   at::Tensor cos, sin;          ///< `[capacity, D/2]` fp32
+  at::Tensor turns;             ///< `[capacity, D]` fp16, both side by side
   at::Tensor cos_far, sin_far;  ///< `[D/2]`, of d_max
 };
 

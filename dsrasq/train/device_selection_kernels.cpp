@@ -83,7 +83,8 @@ std::optional<BestTokens> best_on_device(const StudentIndex& index, const PoolRo
                       .selected = device_pointer<int32_t>(selected),
                       .n_selected = device_pointer<int32_t>(count),
                       .scores = device_pointer<float>(scores),
-                      .log_mass = device_pointer<float>(log_mass)},
+                      .log_mass = device_pointer<float>(log_mass),
+                      .scratch = nullptr},
                      ops::current_stream(weight.device()));
   return BestTokens{
       .columns = at::where(selected < 0, rows.n_columns(), selected - rows.sinks).to(at::kInt),
