@@ -77,7 +77,7 @@ struct Line {
   uint64_t cache_bytes = 0;
 };
 
-void add(const Json& sample, Line& line) {
+void add_sample(const Json& sample, Line& line) {
   const auto gains = sample.at("gains").get<std::vector<double>>();
   DSRASQ_CHECK(gains.size() >= 2, kBadInput, kInGist, "a sample has ", gains.size(), " gains");
   const std::vector<double> others(gains.begin() + 1, gains.end());
@@ -106,14 +106,14 @@ Json to_json(const Line& line) {
           {"cache_bytes", line.cache_bytes}};
 }
 
-Json result(Json samples) {
+Json gist_result(Json samples) {
   std::vector<Line> lines;
   for (const Json& sample : samples) {
     const auto policy = sample.at("policy").get<std::string>();
     auto line =
         std::find_if(lines.begin(), lines.end(), [&](const Line& l) { return l.policy == policy; });
     if (line == lines.end()) line = lines.insert(lines.end(), {.policy = policy});
-    add(sample, *line);
+    add_sample(sample, *line);
   }
   Json out, rows = Json::array();
   for (const Line& line : lines) rows.push_back(to_json(line));
@@ -172,12 +172,12 @@ Json run_gist(const session::Engine& engine, const policy::PolicyOptions& base,
       samples.push_back(std::move(line));
     }
   }
-  return result(std::move(samples));
+  return gist_result(std::move(samples));
 }
 
 Json merge_gist(const std::vector<std::string>& files) {
   try {
-    return result(merged_samples(files, {"sample", "policy"}));
+    return gist_result(merged_samples(files, {"sample", "policy"}));
   } catch (const nlohmann::json::exception& e) {
     throw Error(ErrorCode::kBadInput, kInGist,
                 concat("a sample of ", files.front(), " or a later file: ", e.what()));
