@@ -112,6 +112,14 @@ std::vector<OptimisedGroup> optimised(JointParameters& parameters,
   return groups;
 }
 
+// The credits of the policy gradient come from full attention with gradients, which long stretches
+// have no room for.
+StretchOptions ordinary_length(const TrainInput& input, const JointTrainOptions& options) {
+  StretchOptions stretches = stretch_options(input, options);
+  stretches.long_share = 0;
+  return stretches;
+}
+
 class JointTrainer final : private TrainingLoop {
  public:
   using Progress = std::function<void(const JointProgress&)>;
@@ -124,7 +132,8 @@ class JointTrainer final : private TrainingLoop {
         progress_(progress),
         sampler_(cache, input.train.encode, stretch_options(input.train, options)),
         run_(input, options, sampler_),
-        policy_gradient_(run_, input, options, sampler_),
+        gradient_sampler_(cache, input.train.encode, ordinary_length(input.train, options)),
+        policy_gradient_(run_, input, options, gradient_sampler_),
         optimiser_(optimised(run_.parameters(), options)),
         metrics_(kInJointTrainer) {
     if (const auto stored = start()) go_on_from(*stored);
@@ -176,6 +185,7 @@ class JointTrainer final : private TrainingLoop {
   const Progress& progress_;
   StretchSampler sampler_;
   JointRun run_;
+  StretchSampler gradient_sampler_;
   PolicyGradientRun policy_gradient_;
   GroupOptimiser optimiser_;
   StepMetrics metrics_;
