@@ -13,6 +13,7 @@ std::vector<Command> all_commands() {
           train_retriever_command(),
           train_joint_command(),
           train_lm_command(),
+          sweep_command(),
           eval_perplexity_command(),
           eval_needle_command(),
           eval_gist_command(),

@@ -41,6 +41,7 @@ struct CommandName {
   std::string operator()(const AnswerResult& result) const {
     return result.way.empty() ? "ask" : "";
   }
+  std::string operator()(const SweepResult&) const { return "sweep"; }
 };
 
 }  // namespace
@@ -53,7 +54,8 @@ std::string command_of(const ResultFile& file) {
   const std::string next = " \\\n  ";
   std::string out = "dsrasq " + name, last;
   for (const Option& option : file.options) {
-    const bool is_last = option.name == "question";  // a word without a name of its own
+    // Words without a name of their own.
+    const bool is_last = option.name == "question" || option.name == "train-options";
     std::string words = is_last ? next + "--" : next + "--" + option.name;
     for (const std::string& value : option.values) words += ' ' + quoted(value);
     (is_last ? last : out) += words;
@@ -62,7 +64,8 @@ std::string command_of(const ResultFile& file) {
 }
 
 std::string kind_name(const ResultFile& file) {
-  static constexpr const char* kNames[] = {"perplexity", "needle", "tasks", "speed", "answers"};
+  static constexpr const char* kNames[] = {"perplexity", "needle",  "tasks",
+                                           "speed",      "answers", "sweep"};
   return kNames[file.result.index()];
 }
 

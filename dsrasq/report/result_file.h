@@ -1,7 +1,7 @@
 #pragma once
 
-// Result files, recognised by what is in them: the --json output of `eval`, `bench` and `ask`, and
-// the records of tools/eval_questions.py.
+// Result files, recognised by what is in them: the --json output of `eval`, `bench` and `ask`, the
+// table of `sweep`, and the records of tools/eval_questions.py.
 
 #include <cstdint>
 #include <filesystem>
@@ -96,10 +96,29 @@ struct AnswerResult {
   std::vector<Answer> answers;
 };
 
+struct SweepResult {
+  /// One point of the grid: what was chosen, and what came of it.
+  struct Row {
+    std::string point;
+    double top_k = 0, slots = 0, beta = 0, lambda_ret = 0, lambda_comp = 0;
+    std::string failure;       ///< empty where it did not fail
+    bool is_finished = false;  ///< what follows was measured
+    double perplexity = 0, full_perplexity = 0, change_percent = 0;
+    std::optional<Bounds> change;
+    double kl = 0, mean_retrieved = 0, cache_bytes = 0;
+    double tokens_per_s = 0, train_tokens_per_s = 0;
+    std::optional<double> needle_accuracy;
+    int64_t steps = 0;
+    double train_seconds = 0;
+  };
+  std::vector<Row> rows;
+};
+
 struct ResultFile {
   std::string path, stem;
   Options options;  ///< of its `config`; empty where there is none
-  std::variant<PerplexityResult, NeedleResult, TaskResult, BenchResult, AnswerResult> result;
+  std::variant<PerplexityResult, NeedleResult, TaskResult, BenchResult, AnswerResult, SweepResult>
+      result;
 };
 
 /// Throws kBadInput naming the file, and the field where one is missing or no such thing, or what
@@ -110,7 +129,7 @@ ResultFile read_result(const std::filesystem::path& path);
 /// does not.
 std::string command_of(const ResultFile& file);
 
-/// "perplexity", "needle", "tasks", "speed" or "answers".
+/// "perplexity", "needle", "tasks", "speed", "answers" or "sweep".
 std::string kind_name(const ResultFile& file);
 
 }  // namespace dsrasq::report

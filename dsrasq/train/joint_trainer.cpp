@@ -22,17 +22,13 @@ constexpr double kJointBudgetForSteps = 0.95;
 
 }  // namespace
 
-void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
+void check_joint_options(const JointTrainOptions& o) {
   const auto want = [](bool ok, const char* what) {
     DSRASQ_CHECK(ok, kInvalidArgument, kInJointTrainer, what);
   };
   const auto is_weight = [](double value) { return value >= 0 && std::isfinite(value); };
   check_run_options(o, kInJointTrainer);
-  check_shares(input.train, o);
   check_policy_gradient_options(o.rl);
-  want(o.rl.steps == 0 || o.rl.baseline != "moving-average" || input.train.processes->size() == 1,
-       "--rl-baseline moving-average follows one stretch after the other: several processes want "
-       "leave-one-out");
   want(o.steps + o.rl.steps >= 1, "--steps or --rl-steps has to be at least 1");
   want(o.steps > 0 || o.time_budget <= 0, "--time-budget is for --steps, which are 0");
   want(o.rl.steps == 0 || o.rl.policy == "budget" || o.top_k > 0,
@@ -62,8 +58,18 @@ void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
   want(is_weight(o.lr_retriever) && is_weight(o.lr_threshold) && is_weight(o.lr_lora) &&
            is_weight(o.lr_slots) && is_weight(o.lr_gates) && is_weight(o.weight_decay),
        "learning rates and --weight-decay have to be 0 or more");
-  want(!input.adapter || input.adapter->base_fingerprint == input.train.fingerprint,
-       "the starting adapter is for another model");
+}
+
+void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
+  check_joint_options(o);
+  check_shares(input.train, o);
+  DSRASQ_CHECK(
+      o.rl.steps == 0 || o.rl.baseline != "moving-average" || input.train.processes->size() == 1,
+      kInvalidArgument, kInJointTrainer,
+      "--rl-baseline moving-average follows one stretch after the other: several processes "
+      "want leave-one-out");
+  DSRASQ_CHECK(!input.adapter || input.adapter->base_fingerprint == input.train.fingerprint,
+               kInvalidArgument, kInJointTrainer, "the starting adapter is for another model");
 }
 
 namespace {
