@@ -52,6 +52,7 @@ Command eval_longbench_command();
 Command score_command();
 Command bench_prefill_command();
 Command bench_decode_command();
+Command bench_scaling_command();
 Command report_command();
 Command inspect_command();
 Command version_command();

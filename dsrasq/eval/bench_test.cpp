@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -48,6 +50,28 @@ TEST_F(Bench, DecodeIsMeasuredAtEachLength) {
   EXPECT_EQ(json["exponent"], json["exponents"]["full"]);
 }
 
+TEST_F(Bench, DecodeTellsEachMeasurementAndItsSeconds) {
+  std::vector<std::string> lines;
+  const auto report = bench_decode(engine_, policies_, options_,
+                                   [&](const std::string& line) { lines.push_back(line); });
+  const auto n = std::count_if(lines.begin(), lines.end(),
+                               [](const auto& line) { return line.starts_with("measured "); });
+  EXPECT_EQ(n, 2 * 2 * 3);  // policies, lengths, repeats
+  EXPECT_HAS(lines.front(), "measured full behind 1024 tokens: ");
+  for (const BenchRow& row : report.rows) {
+    ASSERT_EQ(row.seconds.size(), 3u);
+    EXPECT_DOUBLE_EQ(row.fastest, 4 / *std::min_element(row.seconds.begin(), row.seconds.end()));
+  }
+}
+
+TEST_F(Bench, RestsBeforeEachMeasurement) {
+  options_ = {.lengths = {64}, .repeats = 2, .decode_tokens = 1, .warmup_tokens = 0, .delay = 1};
+  const auto start = std::chrono::steady_clock::now();
+  const auto report = bench_decode(engine_, {policies_.front()}, options_);
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  for (const double seconds : report.rows.front().seconds) EXPECT_LT(seconds, 1);
+}
+
 TEST_F(Bench, OneLengthHasNoExponent) {
   options_.lengths = {128};
   const BenchReport report = bench_prefill(engine_, policies_, options_);
@@ -65,6 +89,11 @@ TEST_F(Bench, NamesTheOptionThatIsOutOfRange) {
   EXPECT_HAS(
       error_text([&] { bench_decode(engine_, policies_, options_); }, ErrorCode::kInvalidArgument),
       "repeats is 0");
+  options_.repeats = 1;
+  options_.delay = -1;
+  EXPECT_HAS(
+      error_text([&] { bench_decode(engine_, policies_, options_); }, ErrorCode::kInvalidArgument),
+      "delay is -1, want 0 or more");
 }
 
 }  // namespace
