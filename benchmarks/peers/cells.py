@@ -10,9 +10,9 @@ DEPTHS, LENGTHS = (0, 8192, 16384, 32768), (512, 8192, 32768)
 QUICK = (0, 512, 1024)
 TARGETS = {("decode", 0): 1.1, ("decode", 8192): 6, ("decode", 16384): 10, ("decode", 32768): 20,
            ("prefill", 512): 1.8, ("prefill", 8192): 3.5, ("prefill", 32768): 12}
-# From here on the slower of llama.cpp's two ways of attending is not measured at longer lengths any more. Generating
-# crosses over in between: without a cache flash attention is the faster, with a long one the slower.
-DECIDED_AT = {"decode": 2048, "prefill": 512}
+# The slower of llama.cpp's two ways of attending is left out beyond a length where both were measured, from here on: on
+# shorter texts the linear layers hide which one grows faster.
+DECIDED_AT = 2048
 # llama-bench loads each model and frees its context in between, and rests as dsrasq does.
 REST_S, LOAD_S = 1, 0.7
 DSRASQ_TOKENS = 64
@@ -87,9 +87,9 @@ def all_cells(only, lengths, longest):
 
 
 def expected_seconds(cell, rounds, n_formats, n_topk):
-    """By side, on two cores of 2.5 GHz with AVX-512; only the proportions have to hold elsewhere."""
+    """By side, roughly, on two cores; what was measured corrects it (Comparison.seconds_for)."""
     def peer_reads(n):
-        return n / 450 + (1.13e-6 if cell.flash else 1.7e-6) * n * n / 2
+        return n / 450 + 1.5e-6 * n * n / 2
 
     def dsrasq_reads(n):
         return (n + 512) / 300 + 1
@@ -116,7 +116,7 @@ def done_of(results, kind, flash):
 def reason_to_skip(cell, results):
     """Why a cell's way of attending is out; None where it may yet be the faster."""
     ways = [dict(done_of(results, cell.kind, flash)) for flash in (cell.flash, not cell.flash)]
-    both = [length for length in ways[0] if length in ways[1] and DECIDED_AT[cell.kind] <= length < cell.length]
+    both = [length for length in ways[0] if length in ways[1] and DECIDED_AT <= length < cell.length]
     if not both:
         return None
     at = max(both)

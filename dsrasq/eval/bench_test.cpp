@@ -72,6 +72,32 @@ TEST_F(Bench, RestsBeforeEachMeasurement) {
   for (const double seconds : report.rows.front().seconds) EXPECT_LT(seconds, 1);
 }
 
+TEST_F(Bench, ScalingCountsBesideTheTime) {
+  options_.lengths = {512, 1024, 2048, 4096};
+  const auto json = to_json(bench_scaling(engine_, policies_, options_));
+  EXPECT_EQ(json["what"], "scaling");
+  ASSERT_EQ(json["rows"].size(), 8u);
+  for (const auto& row : json["rows"]) EXPECT_GT(row["operations"], 0);
+  ASSERT_EQ(json["growth"].size(), 6u);
+  const auto& seconds = json["growth"][0];
+  EXPECT_EQ(seconds["of"], "seconds");
+  EXPECT_LT(seconds["low"], seconds["exponent"]);
+  EXPECT_LT(seconds["exponent"], seconds["high"]);
+  // Full attention's bytes are a triangle, a window's a straight line after its beginning.
+  EXPECT_EQ(json["growth"][2]["of"], "cache_bytes_read");
+  EXPECT_NEAR(json["growth"][2]["exponent"], 2, 0.01);
+  EXPECT_EQ(json["growth"][5]["policy"], "window");
+  EXPECT_NEAR(json["growth"][5]["exponent"], 1, 0.05);
+}
+
+TEST_F(Bench, PoliciesWithoutARuleHaveNoCounts) {
+  const auto report = bench_scaling(engine_, parse_policies("h2o", {.cache = 64}), options_);
+  EXPECT_FALSE(report.rows.front().work);
+  ASSERT_EQ(report.growth.size(), 1u);
+  EXPECT_TRUE(std::isnan(report.growth[0].interval.low));  // two lengths
+  EXPECT_FALSE(to_json(report)["rows"][0].contains("operations"));
+}
+
 TEST_F(Bench, OneLengthHasNoExponent) {
   options_.lengths = {128};
   const BenchReport report = bench_prefill(engine_, policies_, options_);
