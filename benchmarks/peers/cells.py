@@ -60,7 +60,9 @@ class Run:
     deadline: float = float("inf")
 
     def peer_command(self, cell, formats):
-        command = [self.peer, "-t", str(self.threads), "-fa", "on" if cell.flash else "off", "-r", "1", "-o", "jsonl"]
+        # Libraries that dsrasq may need a path for are not llama.cpp's: LibTorch brings an OpenMP of its own.
+        command = ["env", "-u", "LD_LIBRARY_PATH", self.peer, "-t", str(self.threads), "-fa",
+                   "on" if cell.flash else "off", "-r", "1", "-o", "jsonl"]
         if cell.kind == "decode":
             command += ["-p", "0", "-n", str(cell.peer_tokens), "-d", str(cell.length), "--delay", str(REST_S)]
             formats = list(formats) * cell.rounds(self.rounds)
@@ -170,11 +172,11 @@ def shown(command):
     return " ".join(word.rpartition("/")[2] for word in command)
 
 
-def last_json(text):
+def last_json(text, name):
     try:
         return json.loads(text.strip().splitlines()[-1])
     except (ValueError, IndexError):
-        raise turns.Broken(f"no JSON came but '{text.strip()[-200:]}'") from None
+        raise turns.Broken(f"{name} printed no JSON but '{text.strip()[-200:]}'") from None
 
 
 def peer_sample(row, took):
@@ -198,7 +200,7 @@ def decode(cell, run, formats, cores, peers, ours):
     try:
         peer = begin(run.peer_command(cell, formats), "llama.cpp", "stdout")
         us = {}
-        for i in range(cell.rounds(run.rounds)):
+        for _ in range(cell.rounds(run.rounds)):
             for name in formats:
                 line, took = turn("llama.cpp", peer, lambda text: text.startswith("{"))
                 peers[name].append(peer_sample(json.loads(line), took))
@@ -210,7 +212,8 @@ def decode(cell, run, formats, cores, peers, ours):
         peaks = {"llama.cpp": peer.finish(run.deadline)[0]}
         for k, program in us.items():
             peaks[f"dsrasq:{k}"], output = program.finish(run.deadline)
-            for sample, measured in zip(ours[k], last_json(output)["rows"][0]["seconds"], strict=True):
+            repeats = last_json(output, f"{cell.name}-dsrasq-{k}")["rows"][0]["seconds"]
+            for sample, measured in zip(ours[k], repeats, strict=True):
                 sample.update(tokens_per_s=DSRASQ_TOKENS / measured, tokens=DSRASQ_TOKENS)
     finally:
         for program in started:
@@ -227,14 +230,14 @@ def prefill(cell, run, formats, cores, peers, ours):
         seconds[side] += took["wall_s"]
         peak = took.pop("peak_bytes")
         return output, took, peak
-    for i in range(cell.rounds(run.rounds)):
+    for _ in range(cell.rounds(run.rounds)):
         for name in formats:
             output, took, peak = once("llama.cpp", run.peer_command(cell, [name]), "llama.cpp")
-            peers[name].append(peer_sample(last_json(output), took))
+            peers[name].append(peer_sample(last_json(output, f"{cell.name}-llama.cpp"), took))
             peaks["llama.cpp"] = min(peak, peaks.get("llama.cpp", peak))
         for k in run.topk:
             output, took, peak = once("dsrasq", run.dsrasq_command(cell, k), f"dsrasq-{k}")
-            speed = last_json(output)["rows"][0]["tokens_per_s"]
+            speed = last_json(output, f"{cell.name}-dsrasq-{k}")["rows"][0]["tokens_per_s"]
             ours[k].append({"tokens_per_s": speed, "tokens": cell.length, **took})
             peaks[f"dsrasq:{k}"] = peak
     return {"side_seconds": {side: round(value, 1) for side, value in seconds.items()}, "peak_bytes": peaks}

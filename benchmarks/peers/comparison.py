@@ -92,7 +92,7 @@ class Comparison:
             except turns.TimeUp:
                 self.left_out[cell.name] = "the time was over"
             except turns.Broken as error:
-                problem = f"{cell.name}: {error}"
+                problem = str(error)
             with self.lock:
                 self.running.remove(cell)
                 if problem:

@@ -22,7 +22,7 @@ import turns  # noqa: E402
 # Both note when they measure, in the file that the environment names.
 COMMON = """#!%s
 import json, os, sys, time
-words = sys.argv[1:]
+words, rest = sys.argv[1:], float(os.environ.get("REST", "0.05"))
 def after(name):
     return [words[i + 1] for i, word in enumerate(words) if word == name]
 def measure(who, seconds):
@@ -38,7 +38,7 @@ speed = {"on": 10, "off": 20}[after("-fa")[0]]
 prompts = [int(n) for n in after("-p")[0].split(",") if n != "0"]
 for model in after("-m"):
     for n in prompts or [int(after("-n")[0])]:
-        time.sleep(0.1)
+        time.sleep(rest)
         measure("llama.cpp", 0.05)
         faster = 2 if "q4_0" in model else 1
         print(json.dumps({"n_prompt": n if prompts else 0, "n_gen": 0 if prompts else n,
@@ -57,7 +57,7 @@ if words[1] == "prefill":
     measure("dsrasq", 0.05)
     sys.exit(print(json.dumps({"rows": [{"tokens_per_s": 80}]})))
 for i in range(int(after("--repeats")[0])):
-    time.sleep(0.2)
+    time.sleep(rest)
     measure("dsrasq", 0.05)
     print("measured", i, file=sys.stderr, flush=True)
 n = int(after("--decode-tokens")[0])
@@ -91,7 +91,7 @@ class Peers(unittest.TestCase):
         return json.loads(self.output.read_text())
 
     def test_sides_take_turns(self):
-        done = self.run_peers("--only", "decode", "--depths", "0")
+        done = self.run_peers("--only", "decode", "--depths", "0", REST="0.5")
         self.assertEqual(done.returncode, 0, done.stderr)
         log = [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
         # Two rounds of two formats and two k, for both ways of attending.
@@ -146,7 +146,7 @@ class Peers(unittest.TestCase):
         started = time.monotonic()
         done = self.run_peers("--only", "decode", "--depths", "0", BROKEN="1")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("dsrasq failed: no adapter", done.stderr)
+        self.assertIn("peers: decode-0-flash-dsrasq-64 failed: no adapter", done.stderr)
         self.assertFalse(self.output.exists())
         self.assertLess(time.monotonic() - started, 20)
 

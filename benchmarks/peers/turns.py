@@ -83,7 +83,7 @@ class InTurns:
     """A program that writes a line after each of its measurements and stands still until the next one is asked for."""
 
     def __init__(self, command, cores, folder, name, lines_on="stdout"):
-        self.command, self.cores = command, cores
+        self.name, self.cores = name, cores
         self.kept_path = folder / f"{name}.{'stderr' if lines_on == 'stdout' else 'stdout'}"
         self.last_lines, self.buffer = [], b""
         with open(self.kept_path, "wb") as kept:
@@ -99,7 +99,7 @@ class InTurns:
             line = self._line(deadline)
             if line is None:
                 self.finish(deadline)
-                raise Broken(f"{self.command[0]} ended early: {self._said()}")
+                raise Broken(f"{self.name} ended early: {self._said()}")
             if is_measurement(line):
                 os.killpg(self.process.pid, signal.SIGSTOP)
                 return line, clock.read(process_seconds(self.process.pid))
@@ -113,7 +113,7 @@ class InTurns:
         _, status, usage = os.wait4(self.process.pid, 0)
         ended(self.process, status)
         if self.process.returncode != 0:
-            raise Broken(f"{self.command[0]} failed: {self._said()}")
+            raise Broken(f"{self.name} failed: {self._said()}")
         return usage.ru_maxrss * 1024, self.kept_path.read_text()
 
     def kill(self):
@@ -157,6 +157,6 @@ def run_once(command, cores, folder, name, deadline):
         raise TimeUp()
     if process.returncode != 0:
         said = (folder / f"{name}.stderr").read_text(errors="replace").strip()
-        raise Broken(f"{command[0]} failed: {said[-300:] or 'it said nothing'}")
+        raise Broken(f"{name} failed: {said[-300:] or 'it said nothing'}")
     took = clock.read(usage.ru_utime + usage.ru_stime)
     return (folder / f"{name}.stdout").read_text(), {**took, "peak_bytes": usage.ru_maxrss * 1024}
