@@ -54,6 +54,7 @@ Command score_command();
 Command sweep_command();
 Command bench_prefill_command();
 Command bench_decode_command();
+Command bench_scaling_command();
 Command report_command();
 Command inspect_command();
 Command version_command();

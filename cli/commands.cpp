@@ -26,6 +26,7 @@ std::vector<Command> all_commands() {
           score_command(),
           bench_prefill_command(),
           bench_decode_command(),
+          bench_scaling_command(),
           report_command(),
           inspect_command(),
           version_command()};

@@ -136,8 +136,11 @@ BenchResult bench_of(const JsonView& file) {
                            .slowest = number_at(row, "slowest"),
                            .fastest = number_at(row, "fastest"),
                            .cache_bytes = number_at(row, "cache_bytes"),
-                           .peak_bytes = number_at(row, "peak_bytes")});
-    if (row.find("segments")) result.what = "prefill";  // nothing else has them
+                           .peak_bytes = number_at(row, "peak_bytes"),
+                           .operations = maybe_number(row, "operations"),
+                           .cache_bytes_read = maybe_number(row, "cache_bytes_read")});
+    if (row.find("segments") && result.what.empty())
+      result.what = "prefill";  // nothing else has them
     for (const char* key : {"tokens_per_s", "slowest", "fastest"})
       if (number_at(row, key) <= 0) row.at(key).fail("is not above zero");
   });
@@ -145,6 +148,17 @@ BenchResult bench_of(const JsonView& file) {
     for (const auto& [policy, value] : exponents->value().items())
       if (const auto exponent = maybe_number(*exponents, policy.c_str()))
         result.exponents.emplace_back(policy, *exponent);
+  if (const auto growth = file.find("growth"))
+    for_each(*growth, [&](const JsonView& of) {
+      const auto exponent = maybe_number(of, "exponent");
+      if (!exponent) return;
+      const auto low = maybe_number(of, "low"), high = maybe_number(of, "high");
+      result.growth.push_back(
+          {.policy = string_at(of, "policy"),
+           .of = string_at(of, "of"),
+           .exponent = *exponent,
+           .interval = low && high ? std::optional(Bounds{*low, *high}) : std::nullopt});
+    });
   return result;
 }
 

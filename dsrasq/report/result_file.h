@@ -72,10 +72,19 @@ struct BenchResult {
     int64_t length = 0;
     double tokens_per_s = 0, slowest = 0, fastest = 0;
     double cache_bytes = 0, peak_bytes = 0;
+    std::optional<double> operations, cache_bytes_read;  ///< counted, by bench scaling
   };
-  std::string what;  ///< "prefill" or "decode"; empty where the file does not say
+  /// How a quantity grows with the length (bench scaling).
+  struct Growth {
+    std::string policy;
+    std::string of;  ///< "seconds", "operations" or "cache_bytes_read"
+    double exponent = 0;
+    std::optional<Bounds> interval;
+  };
+  std::string what;  ///< "prefill", "decode" or "scaling"; empty where the file does not say
   std::vector<Row> rows;
   std::vector<std::pair<std::string, double>> exponents;  ///< of time against length, by policy
+  std::vector<Growth> growth;
 };
 
 /// One answer of `ask`, or several to questions whose evidence is known.
