@@ -43,6 +43,7 @@ Command train_joint_command();
 Command train_lm_command();
 Command eval_perplexity_command();
 Command eval_needle_command();
+Command eval_gist_command();
 Command eval_qa_command();
 Command eval_summarization_command();
 Command eval_translation_command();

@@ -15,6 +15,7 @@ std::vector<Command> all_commands() {
           train_lm_command(),
           eval_perplexity_command(),
           eval_needle_command(),
+          eval_gist_command(),
           eval_qa_command(),
           eval_summarization_command(),
           eval_translation_command(),

@@ -43,6 +43,9 @@ struct ConvertConfig {
     v(train.window, "window", "recent tokens that every query attends to");
     v(train.sinks, "sinks", "first tokens that every query attends to");
     v(train.lora_rank, "lora-rank", "rank of the changes to the model's weights; 0: none");
+    v(train.slots, "slots", "latent slots a layer, for what leaves --pool; 0: none");
+    v(train.pool, "pool", "older tokens that can be retrieved in training; 0: all");
+    v(train.pool_share, "pool-share", "share of stretches limited to --pool");
     v(train.seed, "seed", "of parameters, stretches and rows");
     v(engine.device, "device", "cpu or cuda");
     v(engine.threads, "threads", "CPU threads; 0: all cores");

@@ -1,4 +1,4 @@
-// dsrasq eval: perplexity and needles, under several policies.
+// dsrasq eval: perplexity, needles and gist, under several policies.
 
 #include <nlohmann/json.hpp>
 
@@ -6,6 +6,7 @@
 #include "cli/eval_config.h"
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/process.h"
+#include "dsrasq/eval/gist.h"
 #include "dsrasq/eval/needle.h"
 #include "dsrasq/eval/perplexity.h"
 
@@ -36,6 +37,10 @@ nlohmann::ordered_json needle(const EvalConfig<eval::NeedleOptions>& config,
   return shown(evaluate(config, console, eval::run_needle, eval::merge_needle), console);
 }
 
+nlohmann::ordered_json gist(const EvalConfig<eval::GistOptions>& config, const Console& console) {
+  return shown(evaluate(config, console, eval::run_gist, eval::merge_gist), console);
+}
+
 }  // namespace
 
 Command eval_perplexity_command() {
@@ -53,6 +58,14 @@ Command eval_needle_command() {
        "  dsrasq eval needle --text book.txt --length 8000,16000 --samples 20\n"
        "  dsrasq eval needle --text book.txt --policy dsrasq,window --shard 0/2 --json\n"},
       needle);
+}
+
+Command eval_gist_command() {
+  return make_command<EvalConfig<eval::GistOptions>>(
+      {"eval gist", "telling which passage goes with a text whose tokens have left the memory",
+       "  dsrasq eval gist --text books.jsonl.xz --pool 2048 --policy dsrasq,dsrasq:slots=0\n"
+       "  dsrasq eval gist --text books.jsonl.xz --length 16384 --choices 8 --json\n"},
+      gist);
 }
 
 }  // namespace dsrasq::cli

@@ -28,6 +28,10 @@ Json score_json(const train::JointScore& score) {
     json["answer_nll"] = score.answer_nll;
     json["full_attention_answer_nll"] = score.teacher_answer_nll;
   }
+  if (score.teacher_recall_nll > 0) {
+    json["recall_nll"] = score.recall_nll;
+    json["full_attention_recall_nll"] = score.teacher_recall_nll;
+  }
   return json;
 }
 
@@ -96,11 +100,13 @@ std::string progress_text(const train::JointProgress& progress) {
     std::snprintf(line, sizeof line, "  held out: perplexity %+.2f %%, KL %.5f, retrieved %.1f",
                   100 * change, progress.score->kl, progress.score->picked);
     text += line;
-    if (progress.score->teacher_answer_nll > 0) {
-      std::snprintf(line, sizeof line, ", answers %.3f (full attention %.3f)",
-                    progress.score->answer_nll, progress.score->teacher_answer_nll);
+    const auto add_nll = [&](const char* of, double ours, double teacher) {
+      if (teacher <= 0) return;
+      std::snprintf(line, sizeof line, ", %s %.3f (full attention %.3f)", of, ours, teacher);
       text += line;
-    }
+    };
+    add_nll("answers", progress.score->answer_nll, progress.score->teacher_answer_nll);
+    add_nll("recall", progress.score->recall_nll, progress.score->teacher_recall_nll);
   }
   return text;
 }

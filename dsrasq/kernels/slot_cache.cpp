@@ -115,7 +115,7 @@ void read_some_slots(const SlotReadParams& p, int64_t first, int64_t n_queries, 
     const float most = finish_scores(s, columns, 0, p.n_filled, 0);
     auto total = hn::Zero(d);
     exp_scores(s, columns, most, total);
-    scale_values(s, columns, std::tanh(gate[row % n_rep]) / ordered_sum(total));
+    scale_values(s, columns, p.share * std::tanh(gate[row % n_rep]) / ordered_sum(total));
   }
   multiply_rows({.a = scores,
                  .b = p.slot_v + kv_head * p.r * D,

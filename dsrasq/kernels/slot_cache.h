@@ -33,7 +33,7 @@ int64_t packed_slot_floats(int32_t n_kv_heads, int64_t r, int64_t D);
 /// a fold, not once a call.
 void pack_slot_keys(const float* slot_k, int32_t n_kv_heads, int64_t r, int64_t D, float* packed);
 
-/// out_h += tanh(gate_h) * softmax(q_h K_slot^T * scale) V_slot for every query and head h.
+/// out_h += share * tanh(gate_h) * softmax(q_h K_slot^T * scale) V_slot for every query and head h.
 /// Dims as in `SparseAttentionParams`.
 struct SlotReadParams {
   const float* q;              ///< [n, H, D], before RoPE
@@ -45,6 +45,7 @@ struct SlotReadParams {
   int64_t n_filled;  ///< the first slots, at least one: the others are not read
   int32_t H, n_kv_heads, D;
   float scale;
+  float share = 1;  ///< how loud the slots are
 };
 
 void read_slots(const SlotReadParams& params);

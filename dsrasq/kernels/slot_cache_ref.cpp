@@ -61,7 +61,8 @@ void read_slots_ref(const SlotReadParams& p) {
       for (int64_t c = 0; c < D; ++c) {
         double sum = 0;
         for (int64_t s = 0; s < p.n_filled; ++s) sum += weight[s] * p.slot_v[(g * p.r + s) * D + c];
-        p.out[row + c] += static_cast<float>(std::tanh(static_cast<double>(p.gate[head])) * sum);
+        const double gate = std::tanh(static_cast<double>(p.gate[head])) * p.share;
+        p.out[row + c] += static_cast<float>(gate * sum);
       }
     }
   }

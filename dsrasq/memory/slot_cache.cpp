@@ -77,8 +77,8 @@ void SlotCache::update_read_outs() {
   project(p.read_v, values_.data());
 }
 
-void SlotCache::read(int64_t n, const float* q, float scale, float* out) const {
-  if (n_folds_[0] == 0) return;
+void SlotCache::read(int64_t n, const float* q, float scale, float share, float* out) const {
+  if (n_folds_[0] == 0 || share == 0) return;
   const int64_t r = parameters_->n_slots;
   kernels::read_slots(
       {.q = q,
@@ -92,7 +92,8 @@ void SlotCache::read(int64_t n, const float* q, float scale, float* out) const {
        .H = static_cast<int32_t>(n_heads_),
        .n_kv_heads = static_cast<int32_t>(n_kv_heads_),
        .D = static_cast<int32_t>(head_dim_),
-       .scale = scale});
+       .scale = scale,
+       .share = share});
 }
 
 }  // namespace dsrasq::memory

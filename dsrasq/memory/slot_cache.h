@@ -49,8 +49,9 @@ class SlotCache {
   /// these places in the block. n may be less than m where tokens are gone or were sinks; of 0
   /// tokens the block is zeros.
   void fold(std::span<const int64_t> places, const float* k, const float* v);
-  /// Adds what the slots give to `out` `[n, H, D]`, for queries before RoPE `[n, H, D]`.
-  void read(int64_t n, const float* q, float scale, float* out) const;
+  /// Adds `share` (`lost_share`) of what the slots give to `out` `[n, H, D]`, for queries before
+  /// RoPE `[n, H, D]`.
+  void read(int64_t n, const float* q, float scale, float share, float* out) const;
 
   int64_t n_folds() const { return n_folds_[0]; }
   size_t bytes() const {

@@ -41,7 +41,7 @@ class SlotCacheTest : public testing::TestWithParam<SlotMode> {
   }
   static std::vector<float> read(const SlotCache& cache) {
     std::vector<float> out(kHeads * kDim);
-    cache.read(1, random(kHeads * kDim, 6).data(), 0.25f, out.data());
+    cache.read(1, random(kHeads * kDim, 6).data(), 0.25f, 1, out.data());
     return out;
   }
   static std::vector<int64_t> places(int64_t n) {
@@ -111,7 +111,7 @@ TEST(RotatingSlotCache, UnfilledSlotsAreNotRead) {
   const std::vector<float> ones(2 * kWidth, 1.0f), q = random(kHeads * kDim, 6);
   const auto read = [&] {
     std::vector<float> out(kHeads * kDim);
-    cache.read(1, q.data(), 0.25f, out.data());
+    cache.read(1, q.data(), 0.25f, 1, out.data());
     return out.back();
   };
   const std::vector<int64_t> places{0, 1};

@@ -9,6 +9,7 @@
 #include "dsrasq/cuda/append_tokens.h"
 #include "dsrasq/cuda/index_scan.h"
 #include "dsrasq/ops/device_pointers.h"
+#include "dsrasq/policy/leaving_rule.h"
 
 namespace dsrasq::policy {
 namespace {
@@ -176,7 +177,8 @@ void CudaPolicy::add_slots(const LayerInput& input, Layer& layer, const at::Tens
     const int64_t position = position_ + t;
     n = std::min(n_call_ - t, options_.block - position % options_.block);
     if (position % options_.block == 0) fold_left_blocks(layer, position);
-    const at::Tensor read = layer.slots->read(input.q.narrow(0, t, n), scale);
+    const at::Tensor read = layer.slots->read(input.q.narrow(0, t, n), scale,
+                                              memory::lost_share(leaving_rule(options_), position));
     if (read.defined()) out.narrow(0, t, n).add_(read);
   }
 }

@@ -7,9 +7,11 @@
 #include <limits>
 
 #include "dsrasq/core/error.h"
+#include "dsrasq/cuda/token_ring.h"
 #include "dsrasq/kernels/int8_rows.h"
 #include "dsrasq/ops/grouped_heads.h"
 #include "dsrasq/ops/rows.h"
+#include "dsrasq/policy/leaving_rule.h"
 
 namespace dsrasq::policy {
 namespace {
@@ -144,6 +146,18 @@ void MaskedPolicy::store(const LayerInput& input, Layer& layer, const Turns& tur
                    kernels::kMaxCode));
 }
 
+// What a query may retrieve, as pages leave the pool: [T, N].
+at::Tensor MaskedPolicy::visible() const {
+  const cuda::PoolRule rule{.window = options_.window,
+                            .pool = options_.pool,
+                            .block = options_.block,
+                            .sinks = options_.sinks};
+  std::vector<int64_t> farthest;  // distance
+  for (int64_t i = position_; i < position_ + n_call_; ++i) farthest.push_back(i - rule.first(i));
+  const at::Tensor most = at::tensor(farthest, at::kLong).to(device_).unsqueeze(1);
+  return at::logical_and(distance_ >= options_.window, distance_ <= most);
+}
+
 // What a query reads exactly: [T, N].
 at::Tensor MaskedPolicy::local_mask(const Layer& layer, int64_t sliding_window) const {
   const at::Tensor past = distance_ >= 0;
@@ -225,10 +239,7 @@ at::Tensor MaskedPolicy::attend(const LayerInput& input) {
   at::Tensor scores = logits(input, layer, turns, local);
   at::Tensor seen = local;
   if (layer.is_sparse && options_.name != "window" && options_.top_k > 0 && options_.pool > 0) {
-    at::Tensor visible =
-        at::logical_and(distance_ >= options_.window, distance_ < options_.window + options_.pool);
-    visible.narrow(1, 0, std::min(options_.sinks, visible.size(1))).fill_(false);
-    const at::Tensor picked = selected(input, layer, scores, visible);
+    const at::Tensor picked = selected(input, layer, scores, visible());
     n_retrieved_.add_(picked.sum());
     n_queries_ += n_call_;
     seen = at::logical_or(local, picked);
@@ -240,7 +251,8 @@ at::Tensor MaskedPolicy::attend(const LayerInput& input) {
   at::Tensor out = weighted_sum(weights * local, layer.v.narrow(0, 0, n)) +
                    weighted_sum(weights * at::logical_not(local), layer.v8.narrow(0, 0, n));
   if (!layer.slots) return out;
-  const at::Tensor from_slots = layer.slots->read(input.q, own.scale);
+  const at::Tensor from_slots =
+      layer.slots->read(input.q, own.scale, memory::lost_share(leaving_rule(options_), position_));
   return from_slots.defined() ? out + from_slots : out;
 }
 

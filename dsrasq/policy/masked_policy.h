@@ -52,6 +52,7 @@ class MaskedPolicy final : public Policy {
   void store(const LayerInput& input, Layer& layer, const Turns& turns) const;
   void reserve(int64_t n_tokens);
   void fold_left_blocks(Layer& layer) const;
+  at::Tensor visible() const;
   at::Tensor local_mask(const Layer& layer, int64_t sliding_window) const;
   at::Tensor logits(const LayerInput& input, const Layer& layer, const Turns& turns,
                     const at::Tensor& local) const;

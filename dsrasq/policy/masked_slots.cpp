@@ -47,15 +47,15 @@ void MaskedSlots::fold(int64_t place, const at::Tensor& k, const at::Tensor& v) 
   ++n_folds_;
 }
 
-at::Tensor MaskedSlots::read(const at::Tensor& q, double scale) const {
-  if (n_folds_ == 0) return {};
+at::Tensor MaskedSlots::read(const at::Tensor& q, double scale, double share) const {
+  if (n_folds_ == 0 || share == 0) return {};
   const at::Tensor seen = mode_ == SlotMode::kRotate
                               ? slots_.narrow(0, 0, std::min(n_folds_, slots_.size(0)))
                               : slots_ / (1 - beta_.pow(static_cast<double>(n_folds_)));
   const at::Tensor queries = q.to(at::kFloat).transpose(0, 1);
   const at::Tensor weights =
       (ops::grouped_products(queries, seen.matmul(read_k_)) * scale).softmax(2);
-  const at::Tensor read = ops::grouped_values(weights, seen.matmul(read_v_)) * gate_;
+  const at::Tensor read = ops::grouped_values(weights, seen.matmul(read_v_)) * (gate_ * share);
   return read.transpose(0, 1).to(q.scalar_type());
 }
 

@@ -18,9 +18,9 @@ class MaskedSlots {
   /// Takes in a block that left the window: keys before RoPE and values `[n, Hkv, D]` of its tokens
   /// from the one at `place` on, n > 0.
   void fold(int64_t place, const at::Tensor& k, const at::Tensor& v);
-  /// What the slots give to queries before RoPE `[T, H, D]`, in their type; undefined before the
-  /// first fold.
-  at::Tensor read(const at::Tensor& q, double scale) const;
+  /// `share` (memory::lost_share) of what the slots give to queries before RoPE `[T, H, D]`, in
+  /// their type; undefined before the first fold and where the share is 0.
+  at::Tensor read(const at::Tensor& q, double scale, double share) const;
 
   int64_t n_folds() const { return n_folds_; }
   size_t bytes() const;

@@ -9,6 +9,7 @@
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/kernels/sparse_attention.h"
+#include "dsrasq/policy/leaving_rule.h"
 
 namespace dsrasq::policy {
 namespace {
@@ -180,6 +181,7 @@ at::Tensor SparsePolicy::attend(const LayerInput& input) {
   run_attention(input, layer, q, out, mass);
   if (layer.slots)
     layer.slots->read(n_call_, input.q.const_data_ptr<float>(), attention_scale(input.layer),
+                      static_cast<float>(memory::lost_share(leaving_rule(options_), position_)),
                       out.mutable_data_ptr<float>());
   if (layer.pool) {
     if (recording_) record(input.layer, layer, mass);

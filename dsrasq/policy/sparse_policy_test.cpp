@@ -261,7 +261,8 @@ TEST_P(SlotModes, ReadingDoesNotDependOnCutsOrOnBeingRestored) {
   retriever::Adapter adapter = small_adapter();
   adapter.slots[1] = open_slots(GetParam());
   const Stream stream(500);
-  const PolicyOptions options = small_options("dsrasq");
+  PolicyOptions options = small_options("dsrasq");
+  options.pool = 128;  // two blocks, which never leave
   const auto outputs = [&](const PolicyOptions& o, const std::vector<int64_t>& cuts) {
     return run(*make_policy(o, shape, &adapter), stream, 500, cuts);
   };
@@ -273,9 +274,9 @@ TEST_P(SlotModes, ReadingDoesNotDependOnCutsOrOnBeingRestored) {
   silent.slots = 0;
   const at::Tensor without = outputs(silent, {64});
   EXPECT_TRUE(at::equal(want[0], without[0])) << "layer 0 has no slots";
-  EXPECT_TRUE(at::equal(want[1].narrow(0, 0, 128), without[1].narrow(0, 0, 128)))
-      << "nothing had left the window";
-  EXPECT_FALSE(at::equal(want[1].narrow(0, 128, 1), without[1].narrow(0, 128, 1)));
+  EXPECT_TRUE(at::equal(want[1].narrow(0, 0, 192), without[1].narrow(0, 0, 192)))
+      << "nothing had left the pool";
+  EXPECT_FALSE(at::equal(want[1].narrow(0, 192, 1), without[1].narrow(0, 192, 1)));
   EXPECT_EQ(make_policy(options, shape, &adapter)->bytes(),
             planned_bytes(options, shape, &adapter));
 
@@ -419,6 +420,7 @@ TEST_P(SlotModes, GiveWhatTheMaskedPolicyReads) {
   const Stream stream(400);
   adapter.slots[1] = open_slots(GetParam());
   PolicyOptions options = small_options("dsrasq");
+  options.pool = 128;  // two blocks, which never leave
   const at::Tensor want = run(*make_policy(options, shape, &adapter), stream, 400, {64});
   const auto n_equal = [&] {
     MaskedPolicy masked(options, shape, &adapter, at::kCPU);
@@ -427,7 +429,7 @@ TEST_P(SlotModes, GiveWhatTheMaskedPolicyReads) {
   };
   EXPECT_GT(n_equal(), 396) << "a tie or a rounding of a score may change a pick";
   options.slots = 0;
-  EXPECT_LE(n_equal(), 128) << "until the first block has left the window";
+  EXPECT_LE(n_equal(), 192) << "until tokens have left the pool";
 }
 
 TEST(SparsePolicy, ThresholdsAndBudgetsPickWhatTheMaskedPolicyPicks) {

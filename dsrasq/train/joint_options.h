@@ -23,11 +23,13 @@ struct JointTrainOptions : RunOptions {
   int64_t block = 512;
   int64_t top_k = 64;
   int64_t pool = 0;
+  double pool_share = 1;  ///< of the stretches, limited to the pool
   int64_t horizon = 0;
 
   double kl_weight = 1;
   double ce_weight = 0;
   double answer_weight = 1;
+  double recall_weight = 0;
   double retriever_weight = 0.1;
   bool thresholds = false;
   double threshold = 1e-3;  ///< tau at the start, as a share of the attention
@@ -63,12 +65,17 @@ struct JointTrainOptions : RunOptions {
     visit(block, "block", "tokens that the slots take in at once");
     visit(top_k, "topk", "most tokens retrieved for a query and layer");
     visit(pool, "pool", "older tokens that can be retrieved, the latest of them; 0: all");
+    visit(pool_share, "pool-share",
+          "share of stretches limited to --pool; the others can retrieve everything");
     visit(horizon, "horizon",
           "tokens back that get gradients, counted from a query's block; 0: all of them");
     visit(kl_weight, "kl-weight", "weight of the KL to the untouched model with full attention");
     visit(ce_weight, "ce-weight", "weight of the text's own negative log-likelihood");
     visit(answer_weight, "answer-weight",
           "weight of the negative log-likelihood of the answers to --tasks, of their tokens alone");
+    visit(recall_weight, "recall-weight",
+          "weight of that of planted details and passages that come again (--recall-share), in "
+          "stretches not limited to a --pool");
     visit(retriever_weight, "retriever-weight",
           "weight of the warm-up's KL, which keeps the retriever calibrated; 0: none");
     visit(thresholds, "thresholds", "train a threshold for every layer; fewer than --topk then do");
@@ -78,7 +85,8 @@ struct JointTrainOptions : RunOptions {
     visit(lora_rank, "lora-rank", "rank of the changes to the model's weights; 0: none");
     visit(lora_alpha, "lora-alpha", "their scale times the rank");
     visit(lora_targets, "lora-targets", "the matrices that change, of q, k, v, o and down");
-    visit(slots, "slots", "latent slots a layer; 0: none, or the starting adapter's");
+    visit(slots, "slots",
+          "latent slots a layer, for what leaves --pool; 0: none, or the starting adapter's");
     visit(
         slot_mode, "slot-mode",
         "what decides how much of a token slots take: content, position (its place in the block) "

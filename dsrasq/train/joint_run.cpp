@@ -15,7 +15,8 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr uint64_t kJointRowStream = 900000, kJointScoreStream = 3, kTaskScoreStream = 4;
+constexpr uint64_t kJointRowStream = 900000, kJointScoreStream = 3, kTaskScoreStream = 4,
+                   kRecallScoreStream = 5;
 constexpr double kFlopsUnit = 1e6;  // of lambda_comp
 
 }  // namespace
@@ -105,11 +106,13 @@ void JointRun::calibrate(const Reading& reading, int64_t layer, const at::Tensor
 
 at::Tensor JointRun::learn(const Stretch& stretch, CounterRng& rng) {
   const bool is_local = rng.uniform() < options_.local_share;
+  const bool has_pool = rng.uniform() < options_.pool_share;
   const bool calibrates = options_.retriever_weight > 0;
   const Reading reading = teach(stretch, rng, calibrates);
   at::Tensor retriever_loss = at::zeros({}, reading.states.options().dtype(at::kFloat));
   StudentRules rules = this->rules();
   if (is_local) rules.top_k = 0;
+  if (!has_pool) rules.pool = 0;
   StudentPolicy policy = student(rules, [&](int64_t layer, const at::Tensor& x) {
     calibrate(reading, layer, x, retriever_loss);
   });
@@ -118,11 +121,13 @@ at::Tensor JointRun::learn(const Stretch& stretch, CounterRng& rng) {
   const model::Transformer& model = input_.train.model;
   const at::Tensor states =
       model.adapted(parameters_.lora()).differentiable_forward(reading.ids, policy);
-  const bool has_answer = stretch.answer.end > stretch.answer.begin;
+  // What a limited pool may have lost cannot be asked for.
+  const double recall_weight = rules.pool > 0 || is_local ? 0 : options_.recall_weight;
+  const double answer_weight = stretch.is_task ? options_.answer_weight : recall_weight;
   const TaskTerms terms = task_terms(model, states.detach(), reading.states, reading.ids,
                                      {.kl = options_.kl_weight,
                                       .ce = options_.ce_weight,
-                                      .answer = has_answer ? options_.answer_weight : 0,
+                                      .answer = answer_weight,
                                       .answer_tokens = stretch.answer},
                                      true);
   at::Tensor root = ops::at_least_float(states * terms.gradient).sum();
@@ -132,8 +137,7 @@ at::Tensor JointRun::learn(const Stretch& stretch, CounterRng& rng) {
 
   const at::NoGradGuard no_grad;
   at::Tensor loss = terms.kl * options_.kl_weight + terms.student_nll * options_.ce_weight +
-                    terms.answer_nll * options_.answer_weight +
-                    retriever_loss * options_.retriever_weight;
+                    terms.answer_nll * answer_weight + retriever_loss * options_.retriever_weight;
   expected = expected.defined() ? expected.detach() : at::zeros_like(loss);
   loss = loss + expected * token_cost();
   tokens_read_ += static_cast<int64_t>(stretch.ids.size());
@@ -145,8 +149,12 @@ at::Tensor JointRun::learn(const Stretch& stretch, CounterRng& rng) {
   metrics[kJointRetriever] = retriever_loss;
   metrics[kJointPicked] = policy.picked();
   metrics[kJointExpected] = expected;
-  metrics[kJointAnswerNll] = terms.answer_nll;
-  metrics[kJointAnswers] = at::full_like(loss, has_answer ? 1 : 0);
+  const double is_task = stretch.is_task ? 1 : 0;
+  const double is_recall = stretch.is_task || stretch.answer.empty() ? 0 : 1;
+  metrics[kJointAnswerNll] = terms.answer_nll * is_task;
+  metrics[kJointAnswers] = at::full_like(loss, is_task);
+  metrics[kJointRecallNll] = terms.answer_nll * is_recall;
+  metrics[kJointRecalls] = at::full_like(loss, is_recall);
   for (at::Tensor& metric : metrics) metric = metric.to(at::kFloat);
   return at::stack(metrics);
 }
@@ -164,7 +172,7 @@ at::Tensor JointRun::share(int64_t step, const std::function<at::Tensor(int64_t)
   at::Tensor sum;
   for (int64_t b = 0; b < options_.batch; ++b) {
     if (!input_.train.processes->has(b)) {
-      count_tokens(sampler_.training_length(step, b));
+      count_tokens(sampler_.training_length(step));
       continue;
     }
     const at::Tensor metrics = learn(b);
@@ -177,26 +185,33 @@ JointScore JointRun::score() {
   return score([this] { return student(rules(), nullptr); });
 }
 
+// Held-out stretch `index`, read by a new student.
+JointRun::Judged JointRun::judge(const Stretch& stretch, uint64_t index, uint64_t stream,
+                                 const std::function<StudentPolicy()>& make_student) {
+  CounterRng rng(options_.seed, index, stream);
+  const Reading reading = teach(stretch, rng, false);
+  StudentPolicy policy = make_student();
+  const at::Tensor states =
+      input_.train.model.adapted(parameters_.lora()).forward(reading.ids, policy);
+  return {task_terms(input_.train.model, states, reading.states, reading.ids,
+                     {.answer_tokens = stretch.answer}, false),
+          policy.picked()};
+}
+
 JointScore JointRun::score(const std::function<StudentPolicy()>& make_student) {
   const at::NoGradGuard no_grad;
-  const model::Transformer& model = input_.train.model;
-  const model::Transformer adapted = model.adapted(parameters_.lora());
   at::Tensor sum;
   for (int64_t i = 0; i < options_.eval_stretches; ++i) {
     if (!input_.train.processes->has(i)) continue;
-    CounterRng rng(options_.seed, static_cast<uint64_t>(i), kJointScoreStream);
-    const Reading reading = teach(sampler_.held_out(i, false), rng, false);
-    StudentPolicy policy = make_student();
-    const at::Tensor states = adapted.forward(reading.ids, policy);
-    const TaskTerms terms = task_terms(model, states, reading.states, reading.ids, {}, false);
-    const at::Tensor values = at::stack({terms.kl, terms.student_nll, terms.teacher_nll,
-                                         policy.picked().to(terms.kl.scalar_type())});
+    const auto [terms, picked] = judge(sampler_.held_out(i, false), static_cast<uint64_t>(i),
+                                       kJointScoreStream, make_student);
+    const at::Tensor values = at::stack(
+        {terms.kl, terms.student_nll, terms.teacher_nll, picked.to(terms.kl.scalar_type())});
     sum = sum.defined() ? sum + values : values;
   }
   if (options_.eval_stretches == 0) return {};
   if (!sum.defined()) sum = at::zeros({4});  // all stretches are other processes'
   JointScore score;
-  score_tasks(make_student, score);
   const at::Tensor host =
       (sum / static_cast<double>(options_.eval_stretches)).to(at::kCPU, at::kDouble).contiguous();
   input_.train.processes->sum(host);
@@ -205,23 +220,26 @@ JointScore JointRun::score(const std::function<StudentPolicy()>& make_student) {
   score.perplexity = std::exp(v[1]);
   score.teacher_perplexity = std::exp(v[2]);
   score.picked = v[3];
+  score_answers(make_student, score);
   return score;
 }
 
-void JointRun::score_tasks(const std::function<StudentPolicy()>& make_student, JointScore& score) {
-  const model::Transformer& model = input_.train.model;
-  const model::Transformer adapted = model.adapted(parameters_.lora());
+// Every process reads the same ones: they are few.
+void JointRun::score_answers(const std::function<StudentPolicy()>& make_student,
+                             JointScore& score) {
+  const double share = 1 / static_cast<double>(options_.eval_stretches);
   for (int64_t i = 0; i < options_.eval_stretches; ++i) {
-    const std::optional<Stretch> stretch = sampler_.held_out_task(i);
-    if (!stretch) return;
-    CounterRng rng(options_.seed, static_cast<uint64_t>(i), kTaskScoreStream);
-    const Reading reading = teach(*stretch, rng, false);
-    StudentPolicy policy = make_student();
-    const TaskTerms terms = task_terms(model, adapted.forward(reading.ids, policy), reading.states,
-                                       reading.ids, {.answer_tokens = stretch->answer}, false);
-    const double share = 1 / static_cast<double>(options_.eval_stretches);
-    score.answer_nll += terms.answer_nll.item<double>() * share;
-    score.teacher_answer_nll += terms.teacher_answer_nll.item<double>() * share;
+    const auto index = static_cast<uint64_t>(i);
+    if (const std::optional<Stretch> task = sampler_.held_out_task(i)) {
+      const TaskTerms terms = judge(*task, index, kTaskScoreStream, make_student).terms;
+      score.answer_nll += terms.answer_nll.item<double>() * share;
+      score.teacher_answer_nll += terms.teacher_answer_nll.item<double>() * share;
+    }
+    if (options_.recall_weight == 0) continue;
+    const TaskTerms terms =
+        judge(sampler_.held_out(i, true), index, kRecallScoreStream, make_student).terms;
+    score.recall_nll += terms.answer_nll.item<double>() * share;
+    score.teacher_recall_nll += terms.teacher_answer_nll.item<double>() * share;
   }
 }
 

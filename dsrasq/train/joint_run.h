@@ -36,6 +36,8 @@ enum JointMetric : int64_t {
   kJointExpected,    ///< E|S|, where its cost is trained
   kJointAnswerNll,   ///< the student's, of an answer's tokens; 0 for a stretch without a task
   kJointAnswers,     ///< share of the stretches with a task
+  kJointRecallNll,   ///< of recalled tokens; 0 for a stretch without planted recall
+  kJointRecalls,     ///< share of the stretches with it
   kJointMetrics
 };
 
@@ -45,6 +47,7 @@ struct JointScore {
   double perplexity = 0, teacher_perplexity = 0;
   double picked = 0;
   double answer_nll = 0, teacher_answer_nll = 0;  ///< of held-out tasks; 0 without any
+  double recall_nll = 0, teacher_recall_nll = 0;  ///< where --recall-weight is above 0
 };
 
 class JointRun {
@@ -86,7 +89,13 @@ class JointRun {
 
  private:
   at::Tensor learn(const Stretch& stretch, CounterRng& rng);
-  void score_tasks(const std::function<StudentPolicy()>& make_student, JointScore& score);
+  struct Judged {
+    TaskTerms terms;
+    at::Tensor picked;  ///< |S|
+  };
+  Judged judge(const Stretch& stretch, uint64_t index, uint64_t stream,
+               const std::function<StudentPolicy()>& make_student);
+  void score_answers(const std::function<StudentPolicy()>& make_student, JointScore& score);
   void calibrate(const Reading& reading, int64_t layer, const at::Tensor& x, at::Tensor& loss);
   bool counts_expected() const { return options_.lambda_ret > 0 || options_.lambda_comp > 0; }
 

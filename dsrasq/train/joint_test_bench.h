@@ -39,6 +39,7 @@ class JointBench : public TestBench {
     options.lora_rank = 4;
     options.lora_alpha = 8;
     options.slots = 3;
+    options.pool = 16;
     options.eval_stretches = 2;
     return options;
   }

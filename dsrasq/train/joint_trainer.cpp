@@ -42,7 +42,8 @@ void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
   want(o.top_k >= 0 && o.top_k <= 65536, "--topk has to be from 0 to 65536");
   want(o.horizon == 0 || o.horizon >= o.window, "--horizon has to be 0, or at least --window");
   want(is_weight(o.kl_weight) && is_weight(o.ce_weight) && is_weight(o.retriever_weight) &&
-           is_weight(o.answer_weight) && o.kl_weight + o.ce_weight > 0,
+           is_weight(o.answer_weight) && is_weight(o.recall_weight) &&
+           o.kl_weight + o.ce_weight > 0,
        "the weights of the loss have to be 0 or more, and --kl-weight or --ce-weight above 0");
   want(is_weight(o.lambda_ret) && is_weight(o.lambda_comp),
        "--lambda-ret and --lambda-comp have to be 0 or more");
@@ -50,6 +51,10 @@ void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
   want(o.lora_rank >= 0 && o.lora_rank <= 1024 && o.lora_alpha > 0,
        "--lora-rank has to be from 0 to 1024, --lora-alpha above 0");
   want(o.slots >= 0 && o.slots <= 4096, "--slots has to be from 0 to 4096");
+  want(o.slots == 0 || o.pool > 0,
+       "--slots want --pool: they speak of what a pool no longer holds, and without one all stays");
+  want(o.pool >= 0, "--pool has to be 0 or more");
+  want(o.pool_share >= 0 && o.pool_share <= 1, "--pool-share has to be from 0 to 1");
   want(o.slot_mode.empty() || memory::find_slot_mode(o.slot_mode),
        "--slot-mode has to be content, position or rotate");
   want(o.beta == 0 || (o.beta >= memory::kLeastBeta && o.beta <= 1 - memory::kLeastBeta),
@@ -74,7 +79,9 @@ constexpr std::array<const char*, kJointMetrics> kJointNames{"loss",
                                                              "retrieved",
                                                              "expected_retrieved",
                                                              "answer_nll",
-                                                             "answers"};
+                                                             "answers",
+                                                             "recall_nll",
+                                                             "recalls"};
 constexpr std::array<const char*, kGradientMetrics> kGradientNames{"rl/loss",
                                                                    "rl/kl",
                                                                    "rl/nll",
@@ -90,7 +97,9 @@ nlohmann::json score_json(const JointScore& score) {
           {"full_attention_perplexity", score.teacher_perplexity},
           {"mean_retrieved", score.picked},
           {"answer_nll", score.answer_nll},
-          {"full_attention_answer_nll", score.teacher_answer_nll}};
+          {"full_attention_answer_nll", score.teacher_answer_nll},
+          {"recall_nll", score.recall_nll},
+          {"full_attention_recall_nll", score.teacher_recall_nll}};
 }
 
 std::vector<OptimisedGroup> optimised(JointParameters& parameters,
@@ -221,7 +230,8 @@ void JointTrainer::evaluate() {
                {"eval/perplexity", score_.perplexity},
                {"eval/full_attention_perplexity", score_.teacher_perplexity},
                {"eval/mean_retrieved", score_.picked},
-               {"eval/answer_nll", score_.answer_nll}});
+               {"eval/answer_nll", score_.answer_nll},
+               {"eval/recall_nll", score_.recall_nll}});
   report(&score_);
 }
 

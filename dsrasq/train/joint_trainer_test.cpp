@@ -65,7 +65,7 @@ at::Tensor inference_log_probabilities(const JointBench& bench, const retriever:
                                .window = options.window,
                                .sinks = options.sinks,
                                .top_k = options.top_k,
-                               .pool = 1024,
+                               .pool = options.pool,
                                .block = options.block};
   const auto memory = policy::make_policy(policy, model.shape(), &adapter);
   std::vector<at::Tensor> states;
@@ -90,6 +90,7 @@ TEST_F(JointTrainerTest, TheWrittenAdapterPredictsOnTheCpuWhatTheStudentPredicte
   const TokenCache cache(bench.path("tokens"));
   const StretchSampler sampler(cache, again.train.encode, {.length = 64, .long_share = 0});
   options.slots = 0;
+  options.pool = 1024;  // that holds all, as pages leave in other steps than a student's tokens
   JointRun run(again, options, sampler);
   const at::NoGradGuard no_grad;
   AngleCache angles(at::kCPU);
@@ -293,6 +294,12 @@ TEST_F(JointTrainerTest, WrongOptionsAreNamed) {
   options = bench.options("a");
   options.threshold = 0;
   EXPECT_HAS(refusal(), "--threshold has to be between 0 and 1");
+  options = bench.options("a");
+  options.pool = 0;
+  EXPECT_HAS(refusal(), "--slots want --pool");
+  options = bench.options("a");
+  options.pool_share = 1.5;
+  EXPECT_HAS(refusal(), "--pool-share has to be from 0 to 1");
   options = bench.options("a");
   options.slot_mode = "spin";
   EXPECT_HAS(refusal(), "--slot-mode has to be content, position or rotate");

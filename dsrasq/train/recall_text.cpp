@@ -124,9 +124,9 @@ constexpr std::array<MakeFact, 7> kFacts{key_fact,   address_fact,   dial_fact, 
 struct Insertion {
   int64_t at = 0;
   std::vector<int32_t> ids;
-  TokenRange focus;        // among `ids`
-  int64_t statement = -1;  // what the focus recalls: this insertion, by its index ...
-  TokenRange passage;      // ... or, without one, these tokens of the text
+  TokenRange focus, answer;  // among `ids`
+  int64_t statement = -1;    // what the focus recalls: this insertion, by its index ...
+  TokenRange passage;        // ... or, without one, these tokens of the text
 };
 
 // An early place and one at least the minimum distance later, anywhere in n tokens.
@@ -153,6 +153,7 @@ void add_fact(int64_t n, const Encode& encode, const RecallOptions& options, Cou
       {.at = late,
        .ids = std::move(ids),
        .focus = {std::max<int64_t>(0, question_end - kQuestionTail), answer_end - 1},
+       .answer = {question_end, answer_end},
        .statement = statement});
 }
 
@@ -166,6 +167,7 @@ void add_echo(std::span<const int32_t> text, const RecallOptions& options, Count
   insertions.push_back({.at = late,
                         .ids = {passage.begin(), passage.end()},
                         .focus = {kCue, length - 1},
+                        .answer = {kCue + 1, length},
                         .passage = {early, early + length}});
 }
 
@@ -211,6 +213,8 @@ RecallStretch merge(std::span<const int32_t> text, const std::vector<Insertion>&
       out.focus.push_back(begin[i] + f);
       out.sources.push_back(source);
     }
+    for (int64_t a = insertion.answer.begin; a < insertion.answer.end; ++a)
+      out.answer.push_back(begin[i] + a);
   }
   return out;
 }
@@ -228,7 +232,7 @@ RecallStretch plant_recall(const std::vector<int32_t>& text, const Encode& encod
   constexpr int64_t kRoomPerFact = 120, kRoomPerEcho = 96;
   const int64_t n = static_cast<int64_t>(text.size()) - options.facts * kRoomPerFact -
                     options.echoes * kRoomPerEcho;
-  if (n <= options.min_distance) return {text, {}, {}};
+  if (n <= options.min_distance) return {.ids = text};
   const auto kept = std::span(text).first(static_cast<size_t>(n));
   std::vector<Insertion> insertions;
   for (int64_t i = 0; i < options.facts; ++i) add_fact(n, encode, options, rng, insertions);
@@ -237,11 +241,14 @@ RecallStretch plant_recall(const std::vector<int32_t>& text, const Encode& encod
   const auto rest = std::span(text).subspan(static_cast<size_t>(n));
   out.ids.insert(out.ids.end(), rest.begin(), rest.end());
   out.ids.resize(text.size());
-  const auto seen = static_cast<size_t>(
-      std::lower_bound(out.focus.begin(), out.focus.end(), static_cast<int64_t>(text.size())) -
-      out.focus.begin());
-  out.focus.resize(seen);
-  out.sources.resize(seen);
+  const auto seen = [&](const std::vector<int64_t>& positions) {
+    return static_cast<size_t>(
+        std::lower_bound(positions.begin(), positions.end(), static_cast<int64_t>(text.size())) -
+        positions.begin());
+  };
+  out.focus.resize(seen(out.focus));
+  out.sources.resize(out.focus.size());
+  out.answer.resize(seen(out.answer));
   return out;
 }
 

@@ -38,7 +38,10 @@ struct RecallStretch {
   std::vector<int32_t> ids;
   std::vector<int64_t> focus;       ///< ascending: positions whose next token has to be recalled
   std::vector<TokenRange> sources;  ///< of each focus position: where the detail stands
-  TokenRange answer{};              ///< of a task: the tokens to be said; empty without
+  /// Ascending: the tokens that a planted detail gives or, of a task, that are to be said. The
+  /// first token of a stretch is none of them.
+  std::vector<int64_t> answer;
+  bool is_task = false;
 };
 
 /// Plants facts and echoes into `text`: as many tokens as it had, its end falling off. A text too

@@ -67,6 +67,10 @@ TEST(RecallText, KeepsTheLengthAndAsksFarFromTheStatement) {
     while (end < stretch.focus.size() && stretch.focus[end] == stretch.focus[end - 1] + 1) ++end;
     const auto first = static_cast<size_t>(stretch.focus[i]) + 4;
     const std::string answer = all.substr(first, end - i - 4 + 1);
+    const auto said = std::find(stretch.answer.begin(), stretch.answer.end(), first);
+    ASSERT_LE(answer.size(), static_cast<size_t>(stretch.answer.end() - said));
+    EXPECT_EQ(said[static_cast<std::ptrdiff_t>(answer.size()) - 1],
+              static_cast<int64_t>(first + answer.size()) - 1);
     const size_t stated = all.find(answer);
     EXPECT_LE(stated + 500, first) << answer;
     ASSERT_EQ(stretch.sources.size(), stretch.focus.size());
@@ -99,7 +103,9 @@ TEST(RecallText, AnEchoRepeatsAnOlderPassage) {
     EXPECT_GE(i - first, 500);
     EXPECT_TRUE(stretch.sources[f].begin <= first && first < stretch.sources[f].end);
     EXPECT_EQ(stretch.ids[static_cast<size_t>(i) + 1], id + 1);
+    EXPECT_EQ(stretch.answer[f], i + 1);
   }
+  EXPECT_EQ(stretch.answer.size(), stretch.focus.size());
 }
 
 TEST(RecallText, IsAFunctionOfItsNumbers) {
@@ -117,6 +123,7 @@ TEST(RecallText, ATextTooShortComesBackAsItIs) {
   const RecallStretch stretch = plant_recall(text, encode, {}, rng);
   EXPECT_EQ(stretch.ids, text);
   EXPECT_TRUE(stretch.focus.empty());
+  EXPECT_TRUE(stretch.answer.empty());
 }
 
 }  // namespace

@@ -130,7 +130,7 @@ at::Tensor RetrieverRun::accumulate(int64_t step) {
   std::vector<ProcessGroup::Pending> sums;
   for (int64_t b = 0; b < options_.batch; ++b) {
     if (!processes.has(b)) {
-      tokens_read_ += sampler_.training_length(step, b);
+      tokens_read_ += sampler_.training_length(step);
       continue;
     }
     const bool is_last = b + processes.size() >= options_.batch;

@@ -77,7 +77,9 @@ struct RunOptions {
     visit(steps, "steps", "optimiser steps");
     visit(batch, "batch", "stretches of text a step");
     visit(length, "length", "tokens of a stretch");
-    visit(long_length, "long-length", "tokens of a long stretch");
+    visit(long_length, "long-length",
+          "tokens of the longest stretch; long ones are drawn evenly from --length doubled once, "
+          "twice ... up to it");
     visit(long_share, "long-share", "share of long stretches");
     visit(recall_share, "recall-share", "share of stretches with planted facts and echoes");
     visit(task_share, "task-share", "share of stretches that end with a question of --tasks");

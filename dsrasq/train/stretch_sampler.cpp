@@ -12,7 +12,8 @@ namespace {
 constexpr const char* kInStretchSampler = "train.data";
 constexpr int64_t kHoldOutEvery = 32;
 // Streams of the random numbers; a step's batch counts up from the first.
-constexpr uint64_t kTrainingStream = 1000, kHeldOutStream = 1, kHeldOutTaskStream = 2;
+constexpr uint64_t kTrainingStream = 1000, kHeldOutStream = 1, kHeldOutTaskStream = 2,
+                   kLengthStream = 6;
 
 }  // namespace
 
@@ -66,29 +67,32 @@ std::vector<int32_t> StretchSampler::draw(const std::vector<Range>& ranges, int6
   return ids;
 }
 
-CounterRng StretchSampler::training_rng(int64_t step, int64_t index) const {
-  return CounterRng(options_.seed, static_cast<uint64_t>(step),
-                    kTrainingStream + static_cast<uint64_t>(index));
+int64_t StretchSampler::training_length(int64_t step) const {
+  CounterRng rng(options_.seed, static_cast<uint64_t>(step), kLengthStream);
+  if (rng.uniform() >= options_.long_share) return options_.length;
+  int64_t n_lengths = 1;
+  while (options_.length << n_lengths < options_.long_length) ++n_lengths;
+  return std::min(options_.length << rng.between(1, n_lengths), options_.long_length);
 }
 
-int64_t StretchSampler::draw_length(CounterRng& rng) const {
-  return rng.uniform() < options_.long_share ? options_.long_length : options_.length;
-}
-
-int64_t StretchSampler::training_length(int64_t step, int64_t index) const {
-  CounterRng rng = training_rng(step, index);
-  return draw_length(rng);
+// A longer stretch has room for more details.
+Stretch StretchSampler::with_recall(const std::vector<int32_t>& ids, CounterRng& rng) const {
+  RecallOptions recall = options_.recall;
+  const auto times = static_cast<int64_t>(ids.size()) / options_.length;
+  recall.facts *= times, recall.echoes *= times;
+  return plant_recall(ids, encode_, recall, rng);
 }
 
 Stretch StretchSampler::training(int64_t step, int64_t index) const {
-  CounterRng rng = training_rng(step, index);
-  const int64_t length = draw_length(rng);
+  CounterRng rng(options_.seed, static_cast<uint64_t>(step),
+                 kTrainingStream + static_cast<uint64_t>(index));
+  const int64_t length = training_length(step);
   const bool recall = rng.uniform() < options_.recall_share;
   const bool task = options_.tasks != nullptr && rng.uniform() < options_.task_share;
   std::vector<int32_t> ids = draw(training_, length, rng);
   if (task) return options_.tasks->training(ids, rng);
-  if (!recall) return {std::move(ids), {}, {}};
-  return plant_recall(ids, encode_, options_.recall, rng);
+  if (!recall) return {.ids = std::move(ids)};
+  return with_recall(ids, rng);
 }
 
 std::optional<Stretch> StretchSampler::held_out_task(int64_t index) const {
@@ -101,8 +105,8 @@ std::optional<Stretch> StretchSampler::held_out_task(int64_t index) const {
 Stretch StretchSampler::held_out(int64_t index, bool recall) const {
   CounterRng rng(options_.seed, static_cast<uint64_t>(index), kHeldOutStream);
   std::vector<int32_t> ids = draw(held_out_, options_.length, rng);
-  if (!recall) return {std::move(ids), {}, {}};
-  return plant_recall(ids, encode_, options_.recall, rng);
+  if (!recall) return {.ids = std::move(ids)};
+  return with_recall(ids, rng);
 }
 
 std::vector<int64_t> sample_rows(int64_t first, int64_t end, int64_t n,

@@ -15,10 +15,10 @@ namespace dsrasq::train {
 
 struct StretchOptions {
   int64_t length = 8192;        ///< tokens of a stretch
-  int64_t long_length = 16384;  ///< of a long one
+  int64_t long_length = 16384;  ///< of the longest; long ones have `length` doubled up to it
   double long_share = 0.1;      ///< of the stretches
   double recall_share = 0.25;   ///< of the stretches, with planted recall
-  RecallOptions recall;
+  RecallOptions recall;  ///< in a stretch of `length`; longer ones get as much more
   std::vector<int32_t> prefix;       ///< tokens that every stretch begins with (BOS, where used)
   const TaskTexts* tasks = nullptr;  ///< none where null; must outlive the sampler
   double task_share = 0;             ///< of the stretches, with a task
@@ -38,8 +38,9 @@ class StretchSampler {
 
   /// Stretch `index` of a step's batch.
   Stretch training(int64_t step, int64_t index) const;
-  /// Its tokens, without reading them.
-  int64_t training_length(int64_t step, int64_t index) const;
+  /// Tokens of each of a step's stretches: all have as many, since processes that share a batch
+  /// wait for each other.
+  int64_t training_length(int64_t step) const;
   /// Held-out stretch `index`, of the ordinary length, with or without planted recall.
   Stretch held_out(int64_t index, bool recall) const;
   /// Held-out task `index` in held-out text; nothing where there is none.
@@ -49,8 +50,7 @@ class StretchSampler {
   struct Range {
     int64_t begin = 0, end = 0;
   };
-  CounterRng training_rng(int64_t step, int64_t index) const;
-  int64_t draw_length(CounterRng& rng) const;
+  Stretch with_recall(const std::vector<int32_t>& ids, CounterRng& rng) const;
   std::vector<int32_t> draw(const std::vector<Range>& ranges, int64_t length,
                             CounterRng& rng) const;
   void check_length(const std::vector<Range>& ranges, int64_t length, const char* option) const;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <map>
 #include <set>
 #include <string>
 
@@ -77,12 +78,23 @@ TEST_F(StretchSamplerTest, SharesOfLongStretchesAreKept) {
   EXPECT_NEAR(n_long, 250, 50);
 }
 
+TEST_F(StretchSamplerTest, LongStretchesAreDoubledOnceOrMoreUpToTheLongest) {
+  const TokenCache tokens = cache({400, 400, 100});
+  StretchOptions long_ones = options(1);
+  long_ones.long_length = 200;
+  const StretchSampler sampler(tokens, nullptr, long_ones);
+  std::map<size_t, int> counts;
+  for (int64_t step = 0; step < 600; ++step) ++counts[sampler.training(step, 0).ids.size()];
+  ASSERT_EQ(counts.size(), 3u);
+  for (const size_t length : {80, 160, 200}) EXPECT_NEAR(counts[length], 200, 60) << length;
+}
+
 TEST_F(StretchSamplerTest, LengthsAreKnownWithoutReading) {
   const TokenCache tokens = cache({100, 200, 60});
   const StretchSampler sampler(tokens, nullptr, options(0.5));
   for (int64_t step = 0; step < 50; ++step)
     for (int64_t index = 0; index < 2; ++index)
-      EXPECT_EQ(sampler.training_length(step, index),
+      EXPECT_EQ(sampler.training_length(step),
                 static_cast<int64_t>(sampler.training(step, index).ids.size()));
 }
 

@@ -34,7 +34,8 @@ at::Tensor StudentPolicy::attend(const policy::LayerInput& input) {
                                            {.window = options_.rules.window,
                                             .sinks = options_.rules.sinks,
                                             .block = options_.block,
-                                            .horizon = options_.rules.horizon});
+                                            .horizon = options_.rules.horizon,
+                                            .pool = options_.rules.pool});
   return from_slots.defined() ? read.out + from_slots : read.out;
 }
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 
+#include "dsrasq/memory/lost_share.h"
 #include "dsrasq/ops/recompute.h"
 
 namespace dsrasq::train {
@@ -97,6 +98,22 @@ at::Tensor unfilled(const SlotTensors& p, int64_t n_states) {
   return at::arange(p.u_k.size(1), longs) > at::arange(n_states, longs).view({-1, 1, 1, 1});
 }
 
+memory::LeavingRule leaving_rule(const SlotRules& rules) {
+  return {rules.window, rules.sinks, rules.pool, rules.block};
+}
+
+// How loud the slots are to every row from block lag + 1 on, whole blocks: [rows, 1, 1].
+at::Tensor shares(const SlotRules& rules, const at::Tensor& q) {
+  const memory::LeavingRule rule = leaving_rule(rules);
+  std::vector<double> by_state;
+  for (int64_t state = 0; state < rules.n_states(q.size(0)); ++state)
+    by_state.push_back(memory::lost_share(rule, (rules.lag() + 1 + state) * rules.block));
+  return at::tensor(by_state, at::kFloat)
+      .to(q.device(), true)
+      .repeat_interleave(rules.block)
+      .view({-1, 1, 1});
+}
+
 // What the rows from block lag + 1 on read of the states before them.
 at::Tensor read_states(const SlotTensors& p, const at::Tensor& q, const at::Tensor& k,
                        const at::Tensor& v, double scale, const SlotRules& rules) {
@@ -127,8 +144,13 @@ at::Tensor read_states(const SlotTensors& p, const at::Tensor& q, const at::Tens
                               .permute({0, 3, 1, 2, 4})
                               .reshape({n_states * block, n_heads, head_dim})
                               .narrow(0, 0, n_rows);
-  const at::Tensor gated = read * p.gate.tanh().unsqueeze(1);
+  const at::Tensor share = shares(rules, q).narrow(0, 0, n_rows);
+  const at::Tensor gated = read * (p.gate.tanh().unsqueeze(1) * share);
   return at::constant_pad_nd(gated.to(q.scalar_type()), {0, 0, 0, 0, first, 0});
+}
+
+bool loses_tokens(const SlotRules& rules, int64_t n_tokens) {
+  return rules.pool > 0 && memory::lost_share(leaving_rule(rules), n_tokens - 1) > 0;
 }
 
 }  // namespace
@@ -193,7 +215,7 @@ memory::SlotParameters SlotTensors::to_parameters() const {
 
 at::Tensor read_slots(const SlotTensors& slots, const at::Tensor& q, const at::Tensor& k,
                       const at::Tensor& v, double scale, const SlotRules& rules) {
-  if (rules.n_states(q.size(0)) <= 0) return {};
+  if (rules.n_states(q.size(0)) <= 0 || !loses_tokens(rules, q.size(0))) return {};
   std::vector<at::Tensor> inputs{q, k, v};
   SlotTensors own = slots;
   own.visit([&](const char*, const at::Tensor& t) { inputs.push_back(t); });

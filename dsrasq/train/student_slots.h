@@ -49,6 +49,7 @@ struct SlotRules {
   int64_t sinks = 4;
   int64_t block = 512;
   int64_t horizon = 0;  ///< tokens before a query's block that get gradients from it; 0: all
+  int64_t pool = 0;     ///< tokens; 0: it holds all, and the slots are silent
 
   /// Rows of block b read what blocks 0 to b - lag - 1 left behind.
   int64_t lag() const { return (window + block - 1) / block; }
@@ -57,7 +58,7 @@ struct SlotRules {
 };
 
 /// What T queries read from the slots, `[T, H, D]`: `q` `[T, H, D]` and `k` `[T, Hkv, D]` before
-/// RoPE. Undefined when no block leaves the window within T tokens.
+/// RoPE. Undefined when nothing leaves the pool within T tokens.
 at::Tensor read_slots(const SlotTensors& slots, const at::Tensor& q, const at::Tensor& k,
                       const at::Tensor& v, double scale, const SlotRules& rules);
 

@@ -9,11 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "dsrasq/memory/lost_share.h"
+
 namespace dsrasq::train {
 namespace {
 
 constexpr int64_t kTokens = 123, kHeads = 4, kKvHeads = 2, kDim = 16, kSlots = 3;
-constexpr SlotRules kRules{.window = 20, .sinks = 3, .block = 16};
+constexpr SlotRules kRules{.window = 20, .sinks = 3, .block = 16, .pool = 24};
 
 class StudentSlots : public testing::TestWithParam<SlotTensors::Kind> {};
 
@@ -57,11 +59,23 @@ TEST_P(StudentSlots, ReadsWhatTheCacheOfInferenceReads) {
                  v.narrow(0, first + skip, n).contiguous().const_data_ptr<float>());
     }
     const int64_t n = std::min(kRules.block, kTokens - begin);
+    const double share =
+        memory::lost_share({kRules.window, kRules.sinks, kRules.pool, kRules.block}, begin);
     cache.read(n, q.narrow(0, begin, n).contiguous().const_data_ptr<float>(), 0.25f,
-               wanted.narrow(0, begin, n).mutable_data_ptr<float>());
+               static_cast<float>(share), wanted.narrow(0, begin, n).mutable_data_ptr<float>());
   }
   EXPECT_GT(wanted.abs().max().item<float>(), 0.1f);
   EXPECT_LT((read - wanted).abs().max().item<float>(), 1e-4f);
+}
+
+TEST_P(StudentSlots, AreSilentWhileThePoolHoldsEverything) {
+  const SlotTensors slots = random_slots(GetParam());
+  const at::Tensor q = at::randn({kTokens, kHeads, kDim}), k = at::randn({kTokens, kKvHeads, kDim});
+  for (const int64_t pool : {int64_t{0}, kTokens}) {
+    SlotRules rules = kRules;
+    rules.pool = pool;
+    EXPECT_FALSE(read_slots(slots, q, k, k, 0.25, rules).defined()) << pool;
+  }
 }
 
 TEST_P(StudentSlots, NothingIsReadBeforeABlockHasLeftTheWindow) {

@@ -10,11 +10,11 @@
 namespace dsrasq::train {
 namespace {
 
-// Of values `[R, 1]` for the tokens from `first` on the sum of those that are the answer's.
-at::Tensor answer_sum(const at::Tensor& values, int64_t first, const TokenRange& answer) {
-  const int64_t begin = std::max(answer.begin, first) - first;
-  const int64_t end = std::min(answer.end - first, values.size(0));
-  return values.narrow(0, std::min(begin, values.size(0)), std::max<int64_t>(0, end - begin)).sum();
+// 1 for every token of `n` that is the answer's, 0 for the others: [n, 1].
+at::Tensor answer_marks(std::span<const int64_t> answer, int64_t n, at::Device device) {
+  std::vector<float> marks(static_cast<size_t>(n));
+  for (const int64_t token : answer) marks[static_cast<size_t>(token)] = 1;
+  return at::tensor(marks, at::kFloat).to(device, true).unsqueeze(1);
 }
 
 }  // namespace
@@ -26,8 +26,8 @@ TaskTerms task_terms(const model::Transformer& model, const at::Tensor& student,
   const int64_t n = student.size(0) - 1;
   const auto count = static_cast<double>(n);
   const int64_t most = model.logit_rows(n);
-  const TokenRange& answer = weights.answer_tokens;
-  const auto answer_count = static_cast<double>(std::max<int64_t>(1, answer.end - answer.begin));
+  const at::Tensor is_answer = answer_marks(weights.answer_tokens, ids.size(0), ids.device());
+  const auto answer_count = static_cast<double>(std::max<size_t>(1, weights.answer_tokens.size()));
   std::vector<at::Tensor> kl, student_nll, teacher_nll, answer_nll, teacher_answer, gradients;
   for (int64_t begin = 0; begin < n; begin += most) {
     const int64_t rows = std::min(most, n - begin);
@@ -39,13 +39,14 @@ TaskTerms task_terms(const model::Transformer& model, const at::Tensor& student,
     const at::Tensor ours =
         (with_gradient ? model.differentiable_logits(states) : model.logits(states)).log_softmax(1);
     const at::Tensor cross = (wanted_share * ours).sum(), by_token = -ours.gather(1, next);
-    const at::Tensor nll = by_token.sum(), of_answer = answer_sum(by_token, begin + 1, answer);
+    const at::Tensor mark = is_answer.narrow(0, begin + 1, rows);
+    const at::Tensor nll = by_token.sum(), of_answer = (by_token * mark).sum();
     kl.push_back(((wanted_share * wanted).sum() - cross).detach());
     student_nll.push_back(nll.detach());
     const at::Tensor teacher_by_token = -wanted.gather(1, next);
     teacher_nll.push_back(teacher_by_token.sum());
     answer_nll.push_back(of_answer.detach());
-    teacher_answer.push_back(answer_sum(teacher_by_token, begin + 1, answer));
+    teacher_answer.push_back((teacher_by_token * mark).sum());
     if (!with_gradient) continue;
     at::Tensor loss = cross * (-weights.kl / count);
     if (weights.ce != 0) loss = loss + nll * (weights.ce / count);

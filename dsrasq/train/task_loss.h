@@ -6,9 +6,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 
 #include "dsrasq/model/transformer.h"
-#include "dsrasq/train/recall_text.h"
 
 namespace dsrasq::train {
 
@@ -16,7 +16,7 @@ struct TaskWeights {
   double kl = 1;      ///< of KL(teacher || student), mean over tokens
   double ce = 0;      ///< of the negative log-likelihood of the next token, mean over tokens
   double answer = 0;  ///< of that of an answer's tokens, mean over them
-  TokenRange answer_tokens{};  ///< where the answer stands; it does not begin the text
+  std::span<const int64_t> answer_tokens{};  ///< their places, 0 not among them
 };
 
 /// Means over a stretch's tokens, fp32 scalars on the device.

@@ -1,6 +1,7 @@
 #include "dsrasq/train/task_texts.h"
 
 #include <algorithm>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -94,6 +95,7 @@ TaskTexts::TaskTexts(const std::vector<std::string>& paths, Encode encode,
   hash.add(static_cast<uint64_t>(options_.length));  // which decides what is left out
   for (const std::string& path : paths) {
     int64_t n_taken = 0, n_left_out = 0;
+    const size_t first = samples_.size();
     data::TaskReader reader({path}, "auto");
     while (auto sample = reader.next()) {
       check_interrupt();
@@ -106,18 +108,29 @@ TaskTexts::TaskTexts(const std::vector<std::string>& paths, Encode encode,
     if (n_left_out > 0)
       log(LogLevel::kInfo, concat(path, ": ", n_left_out, " of ", n_taken + n_left_out,
                                   " samples do not fit into a stretch and are left out"));
+    split(first);
   }
   fingerprint_ = hash.hex();
-  split();
 }
 
-void TaskTexts::split() {
-  const size_t n = samples_.size();
+// The samples from `first` on are a file's.
+void TaskTexts::split(size_t first) {
+  const size_t n = samples_.size() - first;
+  std::vector<size_t> training, held_out;
   for (size_t i = 0; i < n; ++i) {
     const bool out = n > 1 && (i % kHoldOutEveryRecord == kHoldOutEveryRecord - 1 ||
                                (n < kHoldOutEveryRecord && i == n - 1));
-    (out ? held_out_ : training_).push_back(i);
+    (out ? held_out : training).push_back(first + i);
   }
+  training_.push_back(std::move(training));
+  if (!held_out.empty()) held_out_.push_back(std::move(held_out));
+}
+
+size_t TaskTexts::draw(const std::vector<std::vector<size_t>>& files, CounterRng& rng) {
+  const auto pick = [&](const auto& list) -> const auto& {
+    return list[static_cast<size_t>(rng.below(static_cast<int64_t>(list.size())))];
+  };
+  return pick(pick(files));
 }
 
 std::vector<TaskTexts::Answer> TaskTexts::answers_of(const TaskSample& sample) {
@@ -242,8 +255,10 @@ RecallStretch TaskTexts::stretch(size_t index, const std::vector<int32_t>& text,
   if (has_gaps && apart) append(out.ids, gap_);
   append(out.ids, parts.question);
   append(out.ids, parts.answer);
-  out.answer = {n - static_cast<int64_t>(parts.answer.size()), n};
-  const int64_t first = std::max<int64_t>(documents_at, out.answer.begin - kQuestionTail);
+  out.is_task = true;
+  out.answer.resize(parts.answer.size());
+  std::iota(out.answer.begin(), out.answer.end(), n - static_cast<int64_t>(parts.answer.size()));
+  const int64_t first = std::max<int64_t>(documents_at, out.answer.front() - kQuestionTail);
   for (int64_t i = first; i < n - 1; ++i) {
     out.focus.push_back(i);
     out.sources.push_back({documents_at + parts.source.begin, documents_at + parts.source.end});
@@ -252,13 +267,11 @@ RecallStretch TaskTexts::stretch(size_t index, const std::vector<int32_t>& text,
 }
 
 RecallStretch TaskTexts::training(const std::vector<int32_t>& text, CounterRng& rng) const {
-  const auto n = static_cast<int64_t>(training_.size());
-  return stretch(training_[static_cast<size_t>(rng.below(n))], text, rng);
+  return stretch(draw(training_, rng), text, rng);
 }
 
 RecallStretch TaskTexts::held_out(const std::vector<int32_t>& text, CounterRng& rng) const {
-  const auto n = static_cast<int64_t>(held_out_.size());
-  return stretch(held_out_[static_cast<size_t>(rng.below(n))], text, rng);
+  return stretch(draw(held_out_, rng), text, rng);
 }
 
 }  // namespace dsrasq::train

@@ -33,14 +33,14 @@ class TaskTexts {
   /// Of all samples, 16 hex digits.
   const std::string& fingerprint() const { return fingerprint_; }
 
-  /// A sample in the place of parts of `text`, which has at least `length` tokens and goes on
-  /// around it; as many tokens. Passages stand among passages of other samples, the sample's own
-  /// in their order; the answer ends the stretch. Of several right answers one is drawn; an option
-  /// to be judged is answered with yes or no.
+  /// A sample, each file's as often, in the place of parts of `text`, which has at least `length`
+  /// tokens and goes on around it; as many tokens. Passages stand among passages of other samples,
+  /// the sample's own in their order; the answer ends the stretch. Of several right answers one is
+  /// drawn; an option to be judged is answered with yes or no.
   RecallStretch training(const std::vector<int32_t>& text, CounterRng& rng) const;
-  /// The same of samples that are never trained on: every 32nd (of fewer, the last).
+  /// The same of samples that are never trained on: of every file each 32nd (of fewer, the last).
   RecallStretch held_out(const std::vector<int32_t>& text, CounterRng& rng) const;
-  /// False of a single sample.
+  /// False where no file has two samples.
   bool has_held_out() const { return !held_out_.empty(); }
 
  private:
@@ -56,7 +56,9 @@ class TaskTexts {
   static std::vector<Answer> answers_of(const data::TaskSample& sample);
   /// False where the sample is too long.
   bool add(data::TaskSample sample, const std::string& path);
-  void split();
+  void split(size_t first);
+  /// Each file is as likely as any other, then each of its samples.
+  static size_t draw(const std::vector<std::vector<size_t>>& files, CounterRng& rng);
   Parts encode(const data::TaskSample& sample, const Answer& answer) const;
   Parts encode_padded(const data::TaskSample& sample, const Answer& answer, int64_t room,
                       CounterRng& rng) const;
@@ -69,7 +71,7 @@ class TaskTexts {
   std::vector<int32_t> gap_;  // between a text and what is put into it
   std::vector<data::TaskSample> samples_;
   std::vector<size_t> with_passages_;  // samples whose documents can stand among others
-  std::vector<size_t> training_, held_out_;
+  std::vector<std::vector<size_t>> training_, held_out_;  // by file, none of them empty
   std::string fingerprint_;
 };
 

@@ -64,7 +64,9 @@ TEST_F(TaskTextsTest, PassagesStandAmongOthersAndTheAnswerEndsTheStretch) {
     const std::string text = text_of(s.ids);
     const bool sings = text.ends_with("Question: Who sings?\nAnswer: Bo\n");
     ASSERT_TRUE(sings || text.ends_with("Question: Who cooks?\nAnswer: Cy\n")) << text;
-    EXPECT_EQ(text_of(s.ids, s.answer), sings ? " Bo\n" : " Cy\n");
+    EXPECT_TRUE(s.is_task);
+    EXPECT_EQ(text_of(s.ids, {s.answer.front(), s.answer.back() + 1}), sings ? " Bo\n" : " Cy\n");
+    EXPECT_EQ(s.answer.size(), 4u);
     // Each passage once, wherever it came from.
     for (const char* passage : {"Ann is", "Bo sings", "Cy cooks", "Di is"})
       EXPECT_LE(times(text, passage), 1u) << text;
@@ -73,7 +75,7 @@ TEST_F(TaskTextsTest, PassagesStandAmongOthersAndTheAnswerEndsTheStretch) {
     EXPECT_TRUE(source.starts_with("Passage ")) << source;
     EXPECT_HAS(source, sings ? "Bo sings." : "Cy cooks.");
     // What predicts the answer's tokens, and the end of the question.
-    EXPECT_EQ(s.focus.front(), s.answer.begin - 4);
+    EXPECT_EQ(s.focus.front(), s.answer.front() - 4);
     EXPECT_EQ(s.focus.back(), 398);
     was_late |= times(text, "Passage 3") == 1 && sings && text.find("A\nAnn") > text.find("Cy c");
     was_apart |= text.find("Question") - static_cast<size_t>(s.sources.front().end) > 20;
@@ -130,6 +132,19 @@ TEST_F(TaskTextsTest, HeldOutSamplesAreNeverTrainedOn) {
     EXPECT_EQ(times(text_of(stretch(all, 400, step).ids), "Say 31."), 0u);
   CounterRng rng(0, 0, 0);
   EXPECT_HAS(text_of(all.held_out(std::vector<int32_t>(400, '.'), rng).ids), "Say 31.");
+}
+
+TEST_F(TaskTextsTest, SmallFilesAreDrawnAsOftenAsLargeOnes) {
+  std::string large;
+  for (int i = 0; i < 60; ++i) large.append(R"({"inputs": "Large.", "targets": "x"})").append("\n");
+  const TaskTexts all(
+      {file("large", large), file("small", R"({"inputs": "Small.", "targets": "x"})")}, bytes_of,
+      {.length = 400});
+  size_t n_small = 0;
+  for (uint64_t step = 0; step < 100; ++step)
+    n_small += times(text_of(stretch(all, 400, step).ids), "Small.");
+  EXPECT_GT(n_small, 30u);
+  EXPECT_LT(n_small, 70u);
 }
 
 TEST_F(TaskTextsTest, FilesThatEvaluateAreRefused) {
