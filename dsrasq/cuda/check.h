@@ -1,6 +1,6 @@
 #pragma once
 
-// Launches that fail, as this project's error. For the sources of kernels alone.
+// Launches that fail, as this project's error. For the kernels' sources and their timing alone.
 
 #include <cuda_runtime.h>
 

@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(kThreads) merge_kernel(IndexScan p, ScanParts 
   const BlockSum sum;
   Cut cut = highest_cut(score, {1, sum(own)}, ~0u, p.k, 0, sum);
   if (cut.n > p.k) {
-    const auto position = [&](int e) { return best[index_of(e)].position; };
+    const auto position = [&](int e) { return best[min(index_of(e), n - 1)].position; };
     cut.last = last_of_equals(score, cut, p.k, position, sum);
   }
   write_stays(p, best, score, cut, query);

@@ -148,8 +148,9 @@ class Case {
 
 using CudaIndexScan = GpuTest;
 
-void expect_reference(const Shape& shape, const Case& scan_case, const Case::Found& got) {
-  for (int64_t i = 0; i < shape.n; ++i) {
+void expect_reference(const Shape& shape, const Case& scan_case, const Case::Found& got,
+                      int64_t every = 1) {
+  for (int64_t i = 0; i < shape.n; i += every) {
     const Case::Found want = scan_case.expected(i);
     ASSERT_EQ(got.n_selected[static_cast<size_t>(i)], want.n_selected[0])
         << "query " << i << ", k " << shape.k << ", first " << shape.first;
@@ -164,6 +165,17 @@ void expect_reference(const Shape& shape, const Case& scan_case, const Case::Fou
     else
       EXPECT_NEAR(got.log_mass[static_cast<size_t>(i)], want.log_mass[0],
                   1e-4 * std::abs(want.log_mass[0]) + 1e-4);
+  }
+}
+
+void expect_best_first(const Case::Found& by_place, const Case::Found& by_score,
+                       const Shape& shape) {
+  for (size_t i = 0; i < static_cast<size_t>(shape.n); ++i) {
+    std::vector<float> scores(by_place.scores.begin() + static_cast<int64_t>(i) * shape.k,
+                              by_place.scores.begin() + static_cast<int64_t>(i + 1) * shape.k);
+    std::sort(scores.begin(), scores.end(), std::greater<>());
+    for (size_t s = 0; s < scores.size(); ++s)
+      ASSERT_EQ(by_score.scores[i * scores.size() + s], scores[s]) << "query " << i;
   }
 }
 
@@ -197,17 +209,20 @@ TEST_F(CudaIndexScan, ManyBlocksPickTheSame) {
   }
 }
 
+TEST_F(CudaIndexScan, LongCallsPickTheSame) {
+  for (const int k : {256, 1024}) {
+    const Shape shape{4, 32, k, 127, 122'880, 8192, 512, 16384};
+    const Case scan_case(shape);
+    const Case::Found by_place = scan_case.scan(false);
+    expect_reference(shape, scan_case, by_place, 509);
+    expect_best_first(by_place, scan_case.scan(true), shape);
+  }
+}
+
 TEST_F(CudaIndexScan, PutsTheBestFirstWhenAsked) {
   const Shape shape{4, 32, 100, 127, 20'000, 33, 64, 3000};
   const Case scan_case(shape);
-  const Case::Found by_place = scan_case.scan(false), by_score = scan_case.scan(true);
-  for (size_t i = 0; i < static_cast<size_t>(shape.n); ++i) {
-    std::vector<float> scores(by_place.scores.begin() + static_cast<int64_t>(i) * shape.k,
-                              by_place.scores.begin() + static_cast<int64_t>(i + 1) * shape.k);
-    std::sort(scores.begin(), scores.end(), std::greater<>());
-    for (size_t s = 0; s < scores.size(); ++s)
-      ASSERT_EQ(by_score.scores[i * scores.size() + s], scores[s]) << "query " << i;
-  }
+  expect_best_first(scan_case.scan(false), scan_case.scan(true), shape);
 }
 
 TEST_F(CudaIndexScan, IsTheSameForAnyDivisionIntoCalls) {

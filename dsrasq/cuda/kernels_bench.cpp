@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "dsrasq/cuda/append_tokens.h"
+#include "dsrasq/cuda/check.h"
 #include "dsrasq/cuda/gathered_attention.h"
 #include "dsrasq/cuda/index_rows.h"
 #include "dsrasq/cuda/index_scan.h"
@@ -22,6 +23,8 @@ namespace {
 
 constexpr int32_t kHeads = 9, kKvHeads = 3, kDim = 64, kIndexHeads = 4, kIndexDim = 32;
 constexpr int kLayers = 30, kRuns = 7;
+constexpr size_t kMostK = 1024;
+static_assert(kMostK >= (kIndexHeads + 1) * kIndexDim + kIndexHeads + 1);
 constexpr int64_t kLongestCall = 8192, kDMax = 5980;
 constexpr PoolRule kRule{.window = 512, .pool = 16384, .block = 512, .sinks = 4};
 
@@ -51,19 +54,24 @@ double median_us(const Launch& launch) {
     cudaEventRecord(begin);
     launch();
     cudaEventRecord(end);
-    cudaEventSynchronize(end);
+    check(cudaEventSynchronize(end), "a run of the last row");
     float ms = 0;
     cudaEventElapsedTime(&ms, begin, end);
     if (run >= 2) times.push_back(1e3 * ms);
   }
-  if (cudaGetLastError() != cudaSuccess) std::exit(1);
   std::sort(times.begin(), times.end());
   return times[times.size() / 2];
 }
 
-void print(const std::string& name, int64_t n, double us, double bytes) {
-  std::printf("%-34s %6lld %10.1f %10.3f %8.0f\n", name.c_str(), static_cast<long long>(n), us,
-              us * kLayers / static_cast<double>(n), bytes / us * 1e-3);
+// A row of the table, its name before it is measured: a kernel that fails is then known.
+template <class Launch>
+void print_row(const std::string& name, int64_t n, double bytes, const Launch& launch) {
+  std::printf("%-34s %6lld ", name.c_str(), static_cast<long long>(n));
+  std::fflush(stdout);
+  const double us = median_us(launch);
+  std::printf("%10.1f %10.3f %8.0f\n", us, us * kLayers / static_cast<double>(n),
+              bytes / us * 1e-3);
+  std::fflush(stdout);
 }
 
 class Bench {
@@ -87,9 +95,9 @@ class Bench {
         kDim / 2, [this] { return 1.0 / static_cast<double>(rng_() % 1000 + 1); });
     query_ = random_array<int8_t>(n * kIndexHeads * kIndexDim, small);
     weight_ = random_array<float>(n * kIndexHeads, positive);
-    selected_ = device_array<int32_t>(n * 1024), n_selected_ = device_array<int32_t>(n);
+    selected_ = device_array<int32_t>(n * kMostK), n_selected_ = device_array<int32_t>(n);
     halves_ = random_array<Bf16>(n * (kHeads + 2 * kKvHeads) * kDim, half);
-    floats_ = random_array<float>(n * 192, positive);
+    floats_ = random_array<float>(n * kMostK, positive);  // scores, or rows that are projected
     for (Bf16*& out : out_) out = device_array<Bf16>(n * kHeads * kDim);
     sinks_ = random_array<Bf16>(4 * kKvHeads * kDim, half);
     mass_ = random_array<float>(n * kHeads, positive);
@@ -116,12 +124,12 @@ class Bench {
                    .log_mass = has_mass ? mass_ : nullptr,
                    .scratch = nullptr};
     if (scan_scratch_bytes(scan) > 0) scan.scratch = scratch_;
-    const double us = median_us([&] { select_top_k(scan, nullptr); });
     double seen = 0;
     for (int64_t i = first; i < first + n; ++i)
       seen += static_cast<double>(std::max<int64_t>(0, kRule.end(i) - kRule.first(i)));
     const std::string what = has_mass ? "scan, by score with mass, k " : "scan k ";
-    print(what + std::to_string(k) + " at " + std::to_string(first), n, us, seen * kIndexDim);
+    print_row(what + std::to_string(k) + " at " + std::to_string(first), n, seen * kIndexDim,
+              [&] { select_top_k(scan, nullptr); });
   }
 
   // Of what the last scan selected.
@@ -147,9 +155,9 @@ class Bench {
                               .head_dim = kDim,
                               .scale = 0.125f,
                               .out = out_[1]};
-    const double us = median_us([&] { gathered_attention(p, nullptr); });
-    print("gather k " + std::to_string(k) + ", d_max " + std::to_string(d_max), n, us,
-          static_cast<double>(n * k) * kKvHeads * 2 * kDim);
+    print_row("gather k " + std::to_string(k) + ", d_max " + std::to_string(d_max), n,
+              static_cast<double>(n * k) * kKvHeads * 2 * kDim,
+              [&] { gathered_attention(p, nullptr); });
   }
 
   void append(int64_t n, int64_t first) {
@@ -172,8 +180,8 @@ class Bench {
                          .q_far = out_[1],
                          .k_rotated = out_[2],
                          .v_copy = out_[3]};
-    print("append", n, median_us([&] { append_tokens(p, nullptr); }),
-          static_cast<double>(n) * kDim * (3 * kHeads + 6 * kKvHeads) * 2);
+    print_row("append", n, static_cast<double>(n) * kDim * (3 * kHeads + 6 * kKvHeads) * 2,
+              [&] { append_tokens(p, nullptr); });
     const IndexRows rows{.projected = floats_,
                          .norm_weight = weight_,
                          .norm_bias = weight_,
@@ -184,8 +192,8 @@ class Bench {
                          .ring = ring_,
                          .query = query_,
                          .weight = weight_};
-    print("index rows", n, median_us([&] { quantize_index_rows(rows, nullptr); }),
-          static_cast<double>(n) * (5 * kIndexDim + 5) * 4);
+    print_row("index rows", n, static_cast<double>(n) * (5 * kIndexDim + 5) * 4,
+              [&] { quantize_index_rows(rows, nullptr); });
   }
 
  private:
@@ -205,7 +213,7 @@ void run() {
   Bench bench;
   std::printf("%-34s %6s %10s %10s %8s\n", "kernel", "tokens", "us", "us/30/tok", "GB/s");
   for (const int64_t first : {int64_t{0}, int64_t{8192}, int64_t{122'880}})
-    for (const int32_t k : {64, 256, 1024}) {
+    for (const int32_t k : {64, 256, int32_t{kMostK}}) {
       bench.scan(kLongestCall, first, k);
       for (const int64_t d_max : {kDMax, int64_t{1}, int64_t{1} << 40})
         bench.gather(kLongestCall, first, k, d_max);

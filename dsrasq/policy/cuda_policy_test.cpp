@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -178,3 +180,11 @@ TEST_F(CudaPolicyTest, KeepsTheSameMemoryHoweverLongTheText) {
 
 }  // namespace
 }  // namespace dsrasq::policy
+
+// LibTorch 2.11 with CUDA may abort in its own global destructors, after the last test.
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  const int result = RUN_ALL_TESTS();
+  std::fflush(nullptr);
+  std::_Exit(result);
+}

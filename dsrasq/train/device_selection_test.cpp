@@ -5,6 +5,8 @@
 #include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <vector>
 
 namespace dsrasq::train {
@@ -76,3 +78,11 @@ TEST_F(DeviceSelection, LeavesToThePlainWayWhatItDoesNotKnow) {
 
 }  // namespace
 }  // namespace dsrasq::train
+
+// LibTorch 2.11 with CUDA may abort in its own global destructors, after the last test.
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  const int result = RUN_ALL_TESTS();
+  std::fflush(nullptr);
+  std::_Exit(result);
+}
