@@ -52,6 +52,7 @@ Command eval_babi_command();
 Command eval_longbench_command();
 Command score_command();
 Command sweep_command();
+Command data_prepare_command();
 Command bench_prefill_command();
 Command bench_decode_command();
 Command bench_scaling_command();

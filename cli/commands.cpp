@@ -24,6 +24,7 @@ std::vector<Command> all_commands() {
           eval_babi_command(),
           eval_longbench_command(),
           score_command(),
+          data_prepare_command(),
           bench_prefill_command(),
           bench_decode_command(),
           bench_scaling_command(),
