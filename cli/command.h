@@ -49,6 +49,8 @@ Command eval_translation_command();
 Command eval_ruler_command();
 Command eval_babi_command();
 Command eval_longbench_command();
+Command eval_news_command();
+Command eval_dialogue_command();
 Command score_command();
 Command bench_prefill_command();
 Command bench_decode_command();

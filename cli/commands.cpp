@@ -21,6 +21,8 @@ std::vector<Command> all_commands() {
           eval_ruler_command(),
           eval_babi_command(),
           eval_longbench_command(),
+          eval_news_command(),
+          eval_dialogue_command(),
           score_command(),
           bench_prefill_command(),
           bench_decode_command(),

@@ -19,7 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MODEL = ROOT / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 COMMANDS = ["ask", "digest", "generate", "chat", "convert", "train retriever", "train joint", "train lm",
             "eval perplexity", "eval needle", "eval qa", "eval summarization", "eval translation", "eval ruler",
-            "eval babi", "eval longbench", "score", "bench prefill", "bench decode", "report", "inspect", "version"]
+            "eval babi", "eval longbench", "eval news", "eval dialogue", "score", "bench prefill", "bench decode",
+            "report", "inspect", "version"]
 TEXT = ("The lighthouse keeper kept a notebook about the weather. "
         "Every morning she wrote down the wind and the height of the waves. ") * 40
 AB = "ab a b " * 200  # all that a tiny model's tokenizer knows
