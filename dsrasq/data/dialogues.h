@@ -1,36 +1,25 @@
 #pragma once
 
-// Dialogues as their data sets publish them, turn by turn.
+// Dialogues turn by turn, as their data sets publish them.
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "dsrasq/data/text_reader.h"
-
 namespace dsrasq::data {
 
 struct DialogueTurn {
-  std::string speaker, words;
+  std::string speaker, words;  ///< each on one line
 };
 
 struct Dialogue {
-  std::string id;  ///< its own, else its number in the file, from 1
+  std::string id;
   std::vector<DialogueTurn> turns;
 };
 
-/// The dialogues of a file in order, each of two turns at least; shorter ones are left out. Told
-/// apart by content:
-///   Schema-Guided Dialogue (Rastogi et al. 2020)  JSON Lines or an array: turns, each with speaker
-///                                                 and utterance
-///   Topical-Chat (Gopalakrishnan et al. 2019)     one JSON object of conversations: content, each
-///                                                 with agent and message
-///   DailyDialog (Li et al. 2017)                  a dialogue a line, "__eou__" behind every turn;
-///                                                 what stands behind a tab is not read. Its two
-///                                                 speakers take turns and are called A and B
-/// Throws kBadInput naming the file, the record or line and the field that is wrong, and a file
-/// without dialogues.
-std::vector<Dialogue> read_dialogues(const std::filesystem::path& path,
-                                     const ReadOptions& options = {});
+/// The conversations of a file in order (corpus_reader.h: Schema-Guided Dialogue, Topical-Chat,
+/// DailyDialog). Turns without words are left out, and dialogues of fewer than two turns. Throws
+/// kBadInput as CorpusReader does, and naming a file that holds something else or no dialogue.
+std::vector<Dialogue> read_dialogues(const std::filesystem::path& path);
 
 }  // namespace dsrasq::data

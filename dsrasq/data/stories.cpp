@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
 #include "dsrasq/core/error.h"
+#include "dsrasq/data/corpus_reader.h"
+#include "dsrasq/data/documents.h"
 #include "dsrasq/data/task_formats.h"
+#include "dsrasq/data/time_stamp.h"
 
 namespace dsrasq::data {
 namespace {
@@ -51,6 +55,33 @@ Story parse_story(const JsonView& record, const std::string& place) {
   return story;
 }
 
+using Add = std::function<void(Story)>;
+
+void read_lines(const std::string& path, const ReadOptions& options, const Add& add) {
+  TextReader reader(path, options);
+  for (std::string line; reader.next_line(line);) {
+    if (is_blank(line)) continue;
+    const std::string place = concat(reader.name(), ':', reader.line_number());
+    const nlohmann::json value = text::parse_json(line, place);
+    add(parse_story(JsonView(value, place), place));
+  }
+}
+
+void read_corpus(const std::string& path, const ReadOptions& options, const Add& add) {
+  CorpusFiles files = find_corpus_files({path}, "auto");
+  if (files.holds_samples) return;
+  CorpusReader reader(std::move(files), options);
+  while (const auto record = reader.next()) {
+    if (!record->time_ms) continue;
+    Story story{.id = record->id, .time = iso_time(*record->time_ms), .title = record->title};
+    // A corpus has the headline in the text too.
+    const bool begins_with_title = record->text.starts_with(story.title);
+    story.text = record->text.substr(begins_with_title ? story.title.size() : 0);
+    story.day = *parse_day(story.time);
+    add(std::move(story));
+  }
+}
+
 }  // namespace
 
 int64_t day_of(std::string_view time, std::string_view what) {
@@ -63,20 +94,19 @@ std::vector<Story> read_stories(const std::vector<std::string>& paths, const Rea
   std::vector<Story> stories;
   std::set<std::string> ids;
   for (const std::string& path : paths) {
-    TextReader reader(path, options);
     const size_t n_before = stories.size();
-    for (std::string line; reader.next_line(line);) {
-      if (is_blank(line)) continue;
-      const std::string place = concat(reader.name(), ':', reader.line_number());
-      const nlohmann::json value = text::parse_json(line, place);
-      Story story = parse_story(JsonView(value, place), place);
-      if (is_blank(story.title) || is_blank(story.text)) continue;
-      DSRASQ_CHECK(ids.insert(story.id).second, kBadInput, kInStories, place, ": a story with id ",
+    const auto add = [&](Story story) {
+      if (is_blank(story.title) || is_blank(story.text)) return;
+      DSRASQ_CHECK(ids.insert(story.id).second, kBadInput, kInStories, path, ": a story with id ",
                    story.id, " is there twice");
       stories.push_back(std::move(story));
-    }
+    };
+    if (names_jsonl(path))
+      read_lines(path, options, add);
+    else
+      read_corpus(path, options, add);
     DSRASQ_CHECK(stories.size() > n_before, kBadInput, kInStories, path,
-                 " holds no story with a title and a text");
+                 " holds no story with a time, a title and a text");
   }
   std::stable_sort(stories.begin(), stories.end(),
                    [](const Story& a, const Story& b) { return a.time < b.time; });

@@ -3,7 +3,6 @@
 // Dated stories: a newswire in the order in which it came.
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,10 +22,12 @@ struct Story {
 /// `what` for anything else.
 int64_t day_of(std::string_view time, std::string_view what);
 
-/// The stories of JSON Lines files (also `.xz`) by their time, those of one time in the order of
-/// the files: `time`, `title`, `text` and, if there is one, `id`. Stories with an empty title or
-/// text are left out. Throws kBadInput naming the file, the line and the field that is wrong, an id
-/// that is there twice, and a file without stories.
+/// The stories of files by their time, those of one time in the order of the files. JSON Lines
+/// (also
+/// `.xz`, `.gz`) have `time`, `title`, `text` and, if there is one, `id`; other files and folders
+/// are read by CorpusReader (Reuters-21578, as its archive or `.sgm` files). Stories with an empty
+/// title or text are left out. Throws kBadInput naming the file, the line and the field that is
+/// wrong, an id that is there twice, and a file without dated stories.
 std::vector<Story> read_stories(const std::vector<std::string>& paths,
                                 const ReadOptions& options = {});
 

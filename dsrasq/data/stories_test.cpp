@@ -32,6 +32,24 @@ TEST_F(Stories, ComeByTimeWithTheirDay) {
   EXPECT_EQ(stories[2].day, 6389);
 }
 
+TEST_F(Stories, Reuters) {
+  const auto path = write("reut2-000.sgm", R"(<!DOCTYPE lewis SYSTEM "lewis.dtd">
+<REUTERS NEWID="5"><DATE>30-JUN-1987 12:00:00.50</DATE><TEXT>
+<TITLE>RAIN &lt;R></TITLE><BODY>It rains.
+    All day.</BODY></TEXT></REUTERS>
+<REUTERS NEWID="6"><DATE>29-JUN-1987 12:00:00.00</DATE><TEXT TYPE="BRIEF">
+<TITLE>NO MORE THAN A HEADLINE</TITLE></TEXT></REUTERS>
+)");
+  const std::vector<Story> stories = read_stories({path.string()});
+  ASSERT_EQ(stories.size(), 1u);
+  EXPECT_EQ(stories[0].id, "5");
+  EXPECT_EQ(stories[0].title, "RAIN <R>");
+  EXPECT_EQ(stories[0].text.substr(0, 10), "\nIt rains.");
+  EXPECT_EQ(stories[0].day, 6389);
+  const std::string text = write("plain.txt", "It rains.").string();
+  EXPECT_TRUE(contains(message_of([&] { read_stories({text}); }), "plain.txt holds no story"));
+}
+
 TEST_F(Stories, WhatIsWrongIsNamed) {
   EXPECT_TRUE(contains(refusal(R"({"time": "30-JUN-1987", "title": "a", "text": "b"})"),
                        "want a time that begins with a date as 1987-06-30"));
@@ -39,10 +57,9 @@ TEST_F(Stories, WhatIsWrongIsNamed) {
   EXPECT_TRUE(contains(refusal(R"({"time": "1987-02-28", "title": "a"})"), "text"));
   EXPECT_TRUE(contains(refusal("\n{\"time\": }"), "s.jsonl:2"));
   const std::string story = R"({"time": "1987-02-28", "title": "a", "text": "b", "id": "x"})";
-  EXPECT_TRUE(
-      contains(refusal(story + "\n" + story), "s.jsonl:2: a story with id x is there twice"));
+  EXPECT_TRUE(contains(refusal(story + "\n" + story), "s.jsonl: a story with id x is there twice"));
   EXPECT_TRUE(contains(refusal(R"({"time": "1987-02-28", "title": "", "text": "b"})"),
-                       "holds no story with a title and a text"));
+                       "holds no story with a time, a title and a text"));
 }
 
 TEST_F(Stories, DaysOfOptions) {
