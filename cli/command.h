@@ -50,6 +50,8 @@ Command eval_translation_command();
 Command eval_ruler_command();
 Command eval_babi_command();
 Command eval_longbench_command();
+Command eval_news_command();
+Command eval_dialogue_command();
 Command score_command();
 Command sweep_command();
 Command data_prepare_command();

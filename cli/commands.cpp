@@ -23,6 +23,8 @@ std::vector<Command> all_commands() {
           eval_ruler_command(),
           eval_babi_command(),
           eval_longbench_command(),
+          eval_news_command(),
+          eval_dialogue_command(),
           score_command(),
           data_prepare_command(),
           bench_prefill_command(),

@@ -33,9 +33,11 @@ class ServiceDialogues : public RecordSource {
     if (!record) return std::nullopt;
     const nlohmann::json value = text::parse_json(record->text, record->place);
     const JsonView view(value, record->place);
+    std::vector<TaskDocument> turns = turns_of(view);
     return CorpusRecord{.id = filled_string(view.at("dialogue_id")),
-                        .text = shown_turns(turns_of(view)),
-                        .stream = filled_string(view.at("services")[0])};
+                        .text = shown_turns(turns),
+                        .stream = filled_string(view.at("services")[0]),
+                        .turns = std::move(turns)};
   }
 
  private:
@@ -61,7 +63,8 @@ class TopicalChat : public RecordSource {
     if (turns.empty()) content.fail("is empty");
     CorpusRecord out{.id = at_.key(),
                      .text = shown_turns(turns),
-                     .stream = filled_string(chat.at("article_url"))};
+                     .stream = filled_string(chat.at("article_url")),
+                     .turns = std::move(turns)};
     ++at_;
     return out;
   }
@@ -84,8 +87,10 @@ class DailyDialog : public RecordSource {
       if (!reader_.next_line(line)) return std::nullopt;
     } while (is_blank(line));
     const size_t tab = line.find('\t');
+    std::vector<TaskDocument> said = turns(std::string_view(line).substr(0, tab));
     CorpusRecord record{.id = concat(name_, '/', reader_.line_number()),
-                        .text = shown_turns(turns(std::string_view(line).substr(0, tab)))};
+                        .text = shown_turns(said),
+                        .turns = std::move(said)};
     if (tab != std::string::npos) {
       const std::string rest = line.substr(tab + 1);
       record.stream = rest.substr(0, rest.find('\t'));

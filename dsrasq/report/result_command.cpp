@@ -23,6 +23,9 @@ std::string task_command(const TaskResult& result) {
     return std::any_of(result.rows.begin(), result.rows.end(),
                        [&](const TaskResult::Row& row) { return row.figure == figure; });
   };
+  const bool is_stream = std::any_of(result.rows.begin(), result.rows.end(),
+                                     [](const auto& row) { return row.policy == "alone"; });
+  if (is_stream) return has("perplexity") ? "eval dialogue" : "eval news";
   if (has("f1") || has("f1a") || has("em")) return "eval qa";
   if (has("rouge1")) return "eval summarization";
   if (has("bleu")) return "eval translation";
