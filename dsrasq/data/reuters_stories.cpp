@@ -93,7 +93,9 @@ class ReutersStories : public RecordSource {
       while (auto member = archive.next())
         if (member->name.ends_with(".sgm"))
           files_.push_back({concat(path.string(), ": ", member->name), std::move(member->bytes)});
-      DSRASQ_CHECK(!files_.empty(), kBadInput, kInReuters, path.string(), " holds no .sgm file");
+      DSRASQ_CHECK(
+          !files_.empty(), kBadInput, kInReuters, path.string(),
+          " holds no .sgm file (other archives than those of Reuters-21578 have to be unpacked)");
       std::sort(files_.begin(), files_.end(),
                 [](const TarMember& a, const TarMember& b) { return a.name < b.name; });
     } else {

@@ -16,7 +16,6 @@ namespace {
 
 using data::TaskAnswer;
 using data::TaskDocument;
-using data::TaskFormat;
 using data::TaskSample;
 
 constexpr const char* kInTaskTexts = "train.task_texts";
