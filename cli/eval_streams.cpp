@@ -26,8 +26,9 @@ void check(const Config& config) {
 
 template <class Config>
 Json run(const Config& config, const session::Engine& engine,
-         const std::vector<eval::Stream>& streams, const Console& console) {
+         const std::vector<eval::Stream>& streams, int64_t max_words, const Console& console) {
   const eval::StreamRules rules{.max_tokens = config.task.max_tokens,
+                                .max_words = max_words,
                                 .predictions = config.task.predictions};
   const auto note = [&](const std::string& line) { console.note(line); };
   return shown(eval::run_streams(engine, config.policies.policy, streams, rules, note), console);
@@ -38,7 +39,7 @@ Json news(const NewsConfig& config, const Console& console) {
   const std::vector<data::Story> stories = data::read_stories(config.task.data);
   const std::vector<eval::Stream> streams{eval::news_stream(stories, config.task)};
   const session::Engine engine(config.engine);
-  return run(config, engine, streams, console);
+  return run(config, engine, streams, config.task.opening, console);
 }
 
 Json dialogue(const DialogueConfig& config, const Console& console) {
@@ -53,7 +54,7 @@ Json dialogue(const DialogueConfig& config, const Console& console) {
                                                        engine.tokenizer(), config.task))
       streams.push_back(std::move(stream));
   }
-  return run(config, engine, streams, console);
+  return run(config, engine, streams, 0, console);
 }
 
 }  // namespace
@@ -61,8 +62,8 @@ Json dialogue(const DialogueConfig& config, const Console& console) {
 Command eval_news_command() {
   return make_command<NewsConfig>(
       {"eval news",
-       "a newswire read day after day: headlines of its stories by their age (f1, rougeL)",
-       "  dsrasq eval news --data stories.jsonl --from 1987-06-01 --policy full,dsrasq\n"
+       "a newswire read day after day: its stories from their headlines, by age (f1, rougeL)",
+       "  dsrasq eval news --data reuters21578.tar.gz --from 1987-06-01 --policy full,dsrasq\n"
        "  dsrasq eval news --data stories.jsonl --days 20 --ages 0,1,7,14 --predictions n.jsonl\n"},
       news);
 }

@@ -30,6 +30,7 @@ Json answer_line(const data::TaskSample& sample, const std::string& policy,
             {"mean_retrieved", answer.mean_retrieved},
             {"cache_bytes", answer.cache_bytes},
             {"seconds", answer.seconds}};
+  if (answer.first_token_seconds > 0) line["first_token_seconds"] = answer.first_token_seconds;
   if (answer.support) {
     line["retrieved_support"] = answer.support->retrieved;
     line["support_share"] = answer.support->of_prompt;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
-#include <sstream>
 
 #include "dsrasq/core/error.h"
 
@@ -18,14 +16,6 @@ struct Item {
   std::string title, text, opening;
   bool can_be_asked = false;
 };
-
-// The first `most` words of a text, with single spaces between them.
-std::string words_of(const std::string& text, int64_t most) {
-  std::istringstream parts(text);
-  std::string words;
-  for (std::string word; most-- > 0 && parts >> word;) words += (words.empty() ? "" : " ") + word;
-  return words;
-}
 
 void check(const NewsOptions& options) {
   const auto check_least = [](const char* name, int64_t value, int64_t least) {
@@ -57,9 +47,9 @@ Days read_days(const std::vector<data::Story>& stories, const NewsOptions& optio
     std::vector<Item>& day = days[story.day];
     if (options.stories > 0 && static_cast<int64_t>(day.size()) == options.stories) continue;
     day.push_back({.story = &story,
-                   .title = words_of(story.title, INT64_MAX),
-                   .text = words_of(story.text, INT64_MAX),
-                   .opening = words_of(story.text, options.opening)});
+                   .title = first_words(story.title, INT64_MAX),
+                   .text = first_words(story.text, INT64_MAX),
+                   .opening = first_words(story.text, options.opening)});
   }
   DSRASQ_CHECK(!days.empty(), kInvalidArgument, kInNews, "no story is from ", options.from,
                " or later");
@@ -67,21 +57,21 @@ Days read_days(const std::vector<data::Story>& stories, const NewsOptions& optio
 }
 
 void mark_askable(Days& days) {
-  std::map<std::string, int64_t> n_openings;
+  std::map<std::string, int64_t> n_stories;
   for (const auto& [day, items] : days)
-    for (const Item& item : items) ++n_openings[item.opening];
+    for (const Item& item : items) ++n_stories[item.title];
   for (auto& [day, items] : days)
     for (Item& item : items)
-      item.can_be_asked = item.text.size() > item.opening.size() && n_openings[item.opening] == 1;
+      item.can_be_asked = item.text.size() > item.opening.size() && n_stories[item.title] == 1;
 }
 
 StreamQuestion question_of(const Item& item, int64_t age) {
   StreamQuestion question;
   question.sample.task = concat("age ", age);
   question.sample.id = item.story->id;
-  question.sample.question = item.opening;
-  question.sample.references = {item.title};
-  question.prompt = concat("The headline of the story that begins \"", item.opening, "\" was:");
+  question.sample.question = item.title;
+  question.sample.references = {item.opening};
+  question.prompt = item.title + '\n';
   return question;
 }
 

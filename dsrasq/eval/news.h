@@ -1,7 +1,7 @@
 #pragma once
 
-// A newswire read day after day, and what of it can still be told: the headline of a story from its
-// first words, by the story's age.
+// A newswire read day after day, and what of it can still be told: how a story with a given
+// headline begins, by the story's age.
 
 #include <cstdint>
 #include <string>
@@ -19,30 +19,31 @@ struct NewsOptions {
   int64_t stories = 40;
   std::vector<int64_t> ages{0, 1, 2, 4};
   int64_t samples = 4;
-  int64_t opening = 16;
-  int64_t max_tokens = 32;
+  int64_t opening = 24;
+  int64_t max_tokens = 48;
   std::string predictions{};
 
   template <class Visit>
   void visit(Visit&& visit) {
-    visit(data, "data", "stories as JSON Lines (also .xz): time, title, text, and an id if any");
+    visit(data, "data",
+          "stories: Reuters-21578 (archive or .sgm), or JSON Lines with time, title, text");
     visit(from, "from", "leave out what is older than this day, as 1987-06-01");
     visit(days, "days", "days with stories to read; 0: all");
     visit(stories, "stories", "of each day, the first ones; 0: all");
     visit(ages, "ages", "in days, of the stories that are asked about after each day; by commas");
     visit(samples, "samples", "questions of each day and age");
-    visit(opening, "opening", "words of a story that its question quotes");
+    visit(opening, "opening", "words of a story's beginning that are asked for");
     visit(max_tokens, "max-tokens", "most tokens of an answer");
     visit(predictions, "predictions",
           "a .jsonl file that gets every answer as it comes; a stopped run goes on from it");
   }
 };
 
-/// A step for each day: its stories, headline and text, in the order of time; then the questions.
-/// A story is asked about when its text is longer than what is quoted of it and no other story of
-/// the stream begins in the same way; of those of one day the asked ones are evenly spaced. Tasks
-/// are ages ("age 1"), ids those of the stories. Throws kInvalidArgument for a number out of range,
-/// and where no day is left or nothing can be asked.
+/// A step for each day: its stories, headline and text, in the order of time; then the questions: a
+/// headline comes again, and its story is to follow. A story is asked about when it has more
+/// words than are asked for and no other story of the stream has its headline; of those of one
+/// day the asked ones are evenly spaced. Tasks are ages ("age 1"), ids those of the stories. Throws
+/// kInvalidArgument for a number out of range, and where no day is left or nothing can be asked.
 Stream news_stream(const std::vector<data::Story>& stories, const NewsOptions& options);
 
 }  // namespace dsrasq::eval

@@ -39,6 +39,16 @@ double median(std::span<const double> values) {
   return sorted.size() % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
+double percentile(std::span<const double> values, double percent) {
+  if (values.empty()) return 0;
+  std::vector<double> sorted(values.begin(), values.end());
+  std::sort(sorted.begin(), sorted.end());
+  const double place = percent / 100 * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<size_t>(place);
+  if (below + 1 >= sorted.size()) return sorted.back();
+  return sorted[below] + (place - std::floor(place)) * (sorted[below + 1] - sorted[below]);
+}
+
 Interval bootstrap(size_t n_samples, const std::function<double(std::span<const size_t>)>& figure,
                    int64_t n_resamples) {
   if (n_samples == 0) return {};

@@ -19,6 +19,9 @@ struct Interval {
 double mean(std::span<const double> values);
 /// Of an even number of values the mean of the middle two; 0 for none.
 double median(std::span<const double> values);
+/// Below it are `percent` percent of the values, from 0 to 100; linear between two values. 0 for
+/// none.
+double percentile(std::span<const double> values, double percent);
 
 /// Percentile bootstrap of any figure of `n_samples` samples: `figure` gets the numbers of the
 /// drawn samples, as many as there are, some of them several times; always the same draws. An empty

@@ -16,6 +16,17 @@ TEST(Statistics, MedianOfAnEvenNumberIsTheMeanOfTheMiddleTwo) {
   EXPECT_EQ(mean({}), 0);
 }
 
+// As numpy.percentile gives them.
+TEST(Statistics, PercentilesLieBetweenTheValues) {
+  const std::vector<double> values{5, 1, 3, 100};
+  EXPECT_EQ(percentile(values, 0), 1);
+  EXPECT_EQ(percentile(values, 50), 4);
+  EXPECT_NEAR(percentile(values, 95), 85.75, 1e-12);
+  EXPECT_EQ(percentile(values, 100), 100);
+  EXPECT_EQ(percentile(std::vector<double>{7}, 95), 7);
+  EXPECT_EQ(percentile({}, 50), 0);
+}
+
 // Worked out with the formula in Python.
 TEST(Statistics, WilsonIntervalHasTheKnownEnds) {
   const Interval most = wilson(36, 40);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include "dsrasq/core/error.h"
@@ -19,6 +20,10 @@ using Clock = std::chrono::steady_clock;
 using Ids = std::vector<int32_t>;
 
 constexpr const char* kInStreamRun = "eval.stream_run";
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 class StreamRunner {
  public:
@@ -116,6 +121,7 @@ void StreamRunner::ask_alone(const NamedPolicy& policy, const Stream& stream) {
 void StreamRunner::ask(const NamedPolicy& policy, const StreamStep& step,
                        const StreamQuestion& question, StreamReader& reader, RunFingerprint run) {
   run.add(rules_.max_tokens);
+  run.add(rules_.max_words);
   run.add(question.prompt);
   run.add(step.reply);
   for (const std::string& reference : question.sample.references) run.add(reference);
@@ -147,11 +153,14 @@ TaskAnswer StreamRunner::answer(const StreamQuestion& question, StreamReader& re
   const Clock::time_point start = Clock::now();
   session->read(encode(question.prompt));
   const int64_t n_read = session->position();
+  const double reading = seconds_since(start);
   TaskAnswer answer = write_answer(*session, {.first_line = true}, rules_.max_tokens);
+  if (rules_.max_words > 0) answer.text = first_words(answer.text, rules_.max_words);
   answer.prompt_tokens = n_read;
   answer.mean_retrieved = session->policy().mean_retrieved();
   answer.cache_bytes = session->policy().bytes();
-  answer.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  answer.seconds = seconds_since(start);
+  answer.first_token_seconds += reading;
   return answer;
 }
 
@@ -163,6 +172,13 @@ Json StreamRunner::result() {
 }
 
 }  // namespace
+
+std::string first_words(const std::string& text, int64_t most) {
+  std::istringstream parts(text);
+  std::string words;
+  for (std::string word; most-- > 0 && parts >> word;) words += (words.empty() ? "" : " ") + word;
+  return words;
+}
 
 Json run_streams(const session::Engine& engine, const policy::PolicyOptions& base,
                  const std::vector<Stream>& streams, const StreamRules& rules,

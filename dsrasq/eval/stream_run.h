@@ -32,12 +32,16 @@ using Stream = std::vector<StreamStep>;
 
 struct StreamRules {
   int64_t max_tokens = 32;    ///< of an answer, of which the first line counts
+  int64_t max_words = 0;      ///< of an answer that count; 0: all
   std::string predictions{};  ///< a .jsonl file that gets every answer as it comes
 };
 
 /// The policy that asks everything once more with full attention and without the stream, so that
 /// what the stream adds can be told from what the question gives away.
 inline constexpr const char* kAlone = "alone";
+
+/// The first `most` words of a text, with single spaces between them.
+std::string first_words(const std::string& text, int64_t most);
 
 /// Runs and summarises. `base.name` lists the policies (parse_policies); `alone` comes last.
 /// Answers are greedy, and a question leaves the memory that the stream is read into as it is

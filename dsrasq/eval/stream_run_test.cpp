@@ -27,7 +27,9 @@ class StreamRun : public FolderTest {
   Json run() const { return run_streams(engine_, base_, streams_, rules_); }
   static Json timeless(Json result) {
     for (const char* part : {"rows", "samples"})
-      for (Json& line : result[part]) line.erase("seconds");
+      for (Json& line : result[part])
+        for (const char* name : {"seconds", "first_token_seconds"})
+          for (const char* kind : {"", "_p50", "_p95"}) line.erase(concat(name, kind));
     return result;
   }
   const session::Engine engine_{{.model = "tests/golden/models/text", .adapter = "none"}};
@@ -96,6 +98,15 @@ TEST_F(StreamRun, RepliesHaveAPerplexity) {
   // The reply was read before the second question.
   EXPECT_EQ(later["prompt_tokens"].get<int64_t>() - first["prompt_tokens"].get<int64_t>(),
             n + n_tokens(streams_[0][1].text));
+}
+
+TEST_F(StreamRun, OnlySoManyWordsOfAnAnswerCount) {
+  EXPECT_EQ(first_words(" One\ntwo  three four ", 3), "One two three");
+  EXPECT_EQ(first_words("One", 3), "One");
+  rules_.max_tokens = 20;
+  const std::string whole = run()["samples"][0]["prediction"];
+  rules_.max_words = 2;
+  EXPECT_EQ(run()["samples"][0]["prediction"], first_words(whole, 2));
 }
 
 TEST_F(StreamRun, StoppedRunsGoOnAndGiveTheSameResult) {

@@ -85,6 +85,7 @@ TaskAnswer write_answer(session::Session& session, const TaskRules& rules, int64
                  "stopped by the user");
     answer.text = cleaned_answer(rules, result.text);
     n_tokens = result.n_tokens;
+    if (answer.answer_tokens == 0) answer.first_token_seconds = result.first_token_ms / 1000;
     answer.answer_tokens += n_tokens;
     options.max_tokens -= n_tokens;
   } while (rules.first_line && answer.text.empty() && n_tokens > 0 && options.max_tokens > 0);
@@ -103,11 +104,13 @@ TaskAnswer TaskAnswerer::generate(const NamedPolicy& policy, const TaskRules& ru
   session.read(ids.first(prompt.question_at));
   session.policy().start_recording();
   session.read(ids.subspan(prompt.question_at));
+  const double reading = seconds_since(start);
   TaskAnswer answer = write_answer(session, rules, most_tokens(rules), encoder_.stops());
   answer.prompt_tokens = static_cast<int64_t>(ids.size());
   answer.mean_retrieved = session.policy().mean_retrieved();
   answer.cache_bytes = session.policy().bytes();
   answer.seconds = seconds_since(start);
+  answer.first_token_seconds += reading;
   answer.support = support_of(session.policy().take_recording(), prompt);
   return answer;
 }
@@ -148,6 +151,7 @@ TaskAnswer TaskAnswerer::answer_pruned(const NamedPolicy& policy, const TaskRule
   after.prunes_prompt = false;
   TaskAnswer answered = answer(after, plain, shorter);
   answered.seconds += seconds;
+  if (answered.first_token_seconds > 0) answered.first_token_seconds += seconds;
   answered.cache_bytes = std::max(answered.cache_bytes, pruned.cache_bytes);
   return answered;
 }

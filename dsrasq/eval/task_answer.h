@@ -19,7 +19,9 @@ struct TaskAnswer {
   int64_t prompt_tokens = 0, answer_tokens = 0;
   double mean_retrieved = 0;
   uint64_t cache_bytes = 0;
-  double seconds = 0;
+  double seconds = 0;  ///< in all
+  double first_token_seconds =
+      0;  ///< until the first token was written; 0 where options are judged
   /// Share of the weight of what the question and the answer retrieved that lies on supporting
   /// documents, and these documents' share of the prompt, which is what chance would give. Nothing
   /// where nothing was retrieved or no document is supporting.
@@ -31,7 +33,7 @@ struct TaskAnswer {
 
 /// Goes on greedily from what `session` has read, at most `max_tokens`; `stops` end it. Where one
 /// line counts, generating ends with it, and empty lines before it are gone through. Fills in the
-/// text and its tokens. Throws kInterrupted.
+/// text, its tokens and `first_token_seconds`, from here. Throws kInterrupted.
 TaskAnswer write_answer(session::Session& session, const TaskRules& rules, int64_t max_tokens,
                         const std::vector<std::string>& stops = {});
 

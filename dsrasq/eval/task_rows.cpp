@@ -26,7 +26,8 @@ struct Cell {
   std::vector<std::string> ids;              // of the samples
   std::vector<std::vector<Score>> scores{};  // by sample
   std::vector<double> prompt_tokens{}, retrieved{}, seconds{};
-  std::vector<double> support{}, chance{};  // only of samples that say it
+  std::vector<double> first_token_seconds{};  // where answers are written
+  std::vector<double> support{}, chance{};    // only of samples that say it
   uint64_t cache_bytes = 0;
 };
 
@@ -43,6 +44,8 @@ std::vector<Cell> cells_of(const Json& lines) {
     cell->prompt_tokens.push_back(line.at("prompt_tokens").get<double>());
     cell->retrieved.push_back(line.at("mean_retrieved").get<double>());
     cell->seconds.push_back(line.at("seconds").get<double>());
+    if (line.contains("first_token_seconds"))
+      cell->first_token_seconds.push_back(line.at("first_token_seconds").get<double>());
     cell->cache_bytes = std::max(cell->cache_bytes, line.at("cache_bytes").get<uint64_t>());
     if (!line.contains("retrieved_support")) continue;
     cell->support.push_back(line.at("retrieved_support").get<double>());
@@ -109,6 +112,13 @@ void add_difference(Json& row, const Figure& figure, const Cell& cell, const Cel
   row[name + "_difference_interval"] = to_json(bootstrap(pairs.size(), difference));
 }
 
+// Median and 95th percentile of how long answers took.
+void add_latency(Json& row, const std::string& name, const std::vector<double>& seconds) {
+  if (seconds.empty()) return;
+  row[name + "_p50"] = percentile(seconds, 50);
+  row[name + "_p95"] = percentile(seconds, 95);
+}
+
 Json row_of(const Cell& cell, const Cell& first) {
   Json row{{"task", cell.task}, {"policy", cell.policy}, {"samples", cell.ids.size()}};
   mark_untrained(row, cell.policy);
@@ -130,6 +140,8 @@ Json row_of(const Cell& cell, const Cell& first) {
   }
   row["cache_bytes"] = cell.cache_bytes;
   row["seconds"] = mean(cell.seconds);
+  add_latency(row, "seconds", cell.seconds);
+  add_latency(row, "first_token_seconds", cell.first_token_seconds);
   return row;
 }
 
@@ -142,7 +154,8 @@ Json overall(const Json& rows, const std::string& policy) {
     if (row.at("policy") != policy) continue;
     out["samples"] = out["samples"].get<int64_t>() + row.at("samples").get<int64_t>();
     for (const auto& [name, value] : row.items()) {
-      if (!value.is_number() || name == "samples") continue;
+      const bool is_percentile = name.ends_with("_p50") || name.ends_with("_p95");
+      if (!value.is_number() || name == "samples" || is_percentile) continue;
       if (values.emplace(name, std::vector<double>{}).second) out[name] = 0;
       values[name].push_back(value.get<double>());
     }

@@ -61,6 +61,22 @@ TEST(TaskRows, SupportIsAveragedOverTheSamplesThatHaveIt) {
   EXPECT_DOUBLE_EQ(rows[0]["support_share"], 0.1);
 }
 
+TEST(TaskRows, LatencyIsGivenByPercentiles) {
+  Json quick = line("t", "1", "w", 1), slow = line("t", "2", "w", 1);
+  quick["first_token_seconds"] = 1;
+  slow["first_token_seconds"] = 2;
+  slow["seconds"] = 4;
+  Json rows = task_rows({quick, slow});
+  EXPECT_DOUBLE_EQ(rows[0]["seconds"], 3);
+  EXPECT_DOUBLE_EQ(rows[0]["seconds_p50"], 3);
+  EXPECT_DOUBLE_EQ(rows[0]["seconds_p95"], 3.9);
+  EXPECT_DOUBLE_EQ(rows[0]["first_token_seconds_p50"], 1.5);
+  rows = task_rows({quick, line("u", "1", "w", 1)});
+  EXPECT_EQ(rows[0]["task"], "all");
+  EXPECT_FALSE(rows[0].contains("seconds_p95")) << "no mean of percentiles";
+  EXPECT_FALSE(rows[2].contains("first_token_seconds_p50")) << "of options that were judged";
+}
+
 TEST(TaskRows, DamagedLinesAreRefused) {
   Json without = line("t", "1", "full", 1);
   without.erase("seconds");

@@ -1,7 +1,7 @@
 #pragma once
 
 // The published methods that dsrasq is compared with, by name: streaming-llm, h2o, tova, snapkv,
-// pyramidkv, quest, razor, infini and infini-delta. docs/decisions/compared-methods.md says how
+// pyramidkv, quest, razor, infini, infini-delta. docs/decisions/compared-methods.md says how
 // budgets, positions and times of eviction are made comparable, and where that departs from the
 // official code.
 

@@ -23,6 +23,7 @@ std::string task_command(const TaskResult& result) {
     return std::any_of(result.rows.begin(), result.rows.end(),
                        [&](const TaskResult::Row& row) { return row.figure == figure; });
   };
+  // Streams alone have such a policy (eval/stream_run.h).
   const bool is_stream = std::any_of(result.rows.begin(), result.rows.end(),
                                      [](const auto& row) { return row.policy == "alone"; });
   if (is_stream) return has("perplexity") ? "eval dialogue" : "eval news";

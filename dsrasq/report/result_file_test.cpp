@@ -78,6 +78,14 @@ TEST_F(ResultFileTest, CommandsAreThoseOfTheConfiguration) {
   EXPECT_EQ(command_of(result("p", R"({"answer": "x", "passages": [], "config":
       {"question": "Who's it?", "context": ["a"]}})")),
             "dsrasq ask \\\n  --context a \\\n  -- 'Who'\\''s it?'");
+  const std::string alone = R"("policy": "alone", "samples": 1, "f1": 0.5, "f1_interval": [0, 1],
+      "mean_retrieved": 0, "cache_bytes": 1}], "config": {"data": ["r.sgm"]}})";
+  EXPECT_EQ(command_of(result("p", R"({"rows": [{"task": "age 0", )" + alone)),
+            "dsrasq eval news \\\n  --data r.sgm");
+  EXPECT_EQ(command_of(result("p", R"({"rows": [{"task": "d", "perplexity": 9,
+      "perplexity_interval": [8, 10], )" +
+                                       alone)),
+            "dsrasq eval dialogue \\\n  --data r.sgm");
   EXPECT_EQ(command_of(result("p", R"({"way": "whole", "found": 0, "answers": []})")),
             "python3 tools/eval_questions.py whole");
 }

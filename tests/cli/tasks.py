@@ -106,7 +106,7 @@ class Streams(run.CliTest):
         self.assertEqual([(row["task"], row["policy"], row["samples"]) for row in result["rows"][3:]],
                          [("age 0", "full", 2), ("age 0", "window:window=32", 2), ("age 0", "alone", 2),
                           ("age 1", "full", 1), ("age 1", "window:window=32", 1), ("age 1", "alone", 1)])
-        self.assertEqual(result["samples"][0]["references"], ["Title 2"])
+        self.assertEqual(result["samples"][0]["references"], ["On day 2"])
         self.assertEqual(len(answers.read_text().splitlines()), 9)
         self.assertEqual(self.eval("news", *words)["samples"], result["samples"])
         none = ["--model", "none.gguf"]
@@ -118,14 +118,15 @@ class Streams(run.CliTest):
 
     def test_dialogue(self):
         data = self.file("d.txt", "How are you ? __eou__ Well . And you ? __eou__\n" * 20)
-        result = self.eval("dialogue", "--data", data, "--length", 60, "--samples", 1, "--replies", 2)
+        result = self.eval("dialogue", "--data", data, "--length", 200, "--samples", 1, "--replies", 2)
         self.assertEqual([(row["task"], row["policy"], row["samples"]) for row in result["rows"]],
                          [("d", "full", 2), ("d", "window:window=32", 2), ("d", "alone", 2)])
         self.assertGreater(result["perplexity"], 1)
         self.assertEqual(result["samples"][0]["references"], ["Well . And you ?"])
         none = ["--model", "none.gguf"]
-        self.assertIn("has no __eou__", self.refused(3, "bad_input", "eval", "dialogue", *none, "--data",
-                                                     self.file("d.txt", "How are you?")))
+        text = self.file("d.txt", "How are you?")
+        self.assertIn("is text data and holds no dialogue",
+                      self.refused(3, "bad_input", "eval", "dialogue", *none, "--data", text))
 
 
 if __name__ == "__main__":
