@@ -23,6 +23,11 @@ struct BenchConfig {
   }
 };
 
+// A scale wants more points than a speed does.
+struct ScalingConfig : BenchConfig {
+  ScalingConfig() { bench.lengths = {1024, 2048, 4096, 8192, 16384}; }
+};
+
 template <class Bench>
 nlohmann::ordered_json run(const BenchConfig& config, const Console& console, const Bench& bench) {
   const auto policies = eval::parse_policies(config.policies.policy.name, config.policies.policy);
@@ -41,6 +46,9 @@ nlohmann::ordered_json prefill(const BenchConfig& config, const Console& console
 nlohmann::ordered_json decode(const BenchConfig& config, const Console& console) {
   return run(config, console, eval::bench_decode);
 }
+nlohmann::ordered_json scaling(const ScalingConfig& config, const Console& console) {
+  return run(config, console, eval::bench_scaling);
+}
 
 }  // namespace
 
@@ -56,6 +64,15 @@ Command bench_decode_command() {
       {"bench decode", "speed of generating against length",
        "  dsrasq bench decode --lengths 4096,16384 --policy full,dsrasq --decode-tokens 64\n"},
       decode);
+}
+
+Command bench_scaling_command() {
+  return make_command<ScalingConfig>(
+      {"bench scaling", "time, operations and bytes of reading against length",
+       "  dsrasq bench scaling --lengths 1024,4096,16384 --policy full,dsrasq --json > "
+       "scaling.json\n"
+       "  dsrasq report scaling.json -o scaling.html\n"},
+      scaling);
 }
 
 }  // namespace dsrasq::cli

@@ -21,7 +21,8 @@ Json evaluate(TaskKind kind, const TaskConfig& config, const Console& console) {
   if (!config.task.merge.empty()) return merged(config, eval::merge_tasks);
   DSRASQ_CHECK(!config.task.data.empty(), kInvalidArgument, "cli.eval_tasks", "want --data FILE");
   const policy::PolicyOptions& policy = config.policies.policy;
-  eval::parse_policies(policy.name, policy);  // before anything big is read
+  eval::parse_policies(policy.name, policy,
+                       eval::PromptMethods::kTaken);  // before anything big is read
   watch_interrupts();
   const eval::TaskSet set(kind, config.task);
   const session::Engine engine(config.engine);

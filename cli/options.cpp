@@ -5,6 +5,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -56,6 +57,19 @@ std::vector<std::string> option_names(const FieldList& fields) {
   for (const Field& field : fields.fields())
     if (!field.is_positional()) names.push_back(field.name);
   return names;
+}
+
+// CLI11 takes a "--" right behind a list for the end of that list: there it needs another one.
+std::vector<std::string> with_mark_behind_lists(std::vector<std::string> words,
+                                                const FieldList& fields) {
+  const auto mark = std::find(words.begin(), words.end(), "--");
+  if (mark == words.end()) return words;
+  const auto option = std::find_if(std::reverse_iterator(mark), words.rend(),
+                                   [](const std::string& word) { return word.starts_with("--"); });
+  if (option == words.rend() || option->find('=') != std::string::npos) return words;
+  const Field* field = fields.find(option->substr(2));
+  if (field != nullptr && field->is_list()) words.insert(mark, "--");
+  return words;
 }
 
 void refuse_rest(const std::vector<std::string>& rest, const HelpText& help,
@@ -164,7 +178,8 @@ void load_config(const std::string& path, const std::string& command, const Fiel
 }
 
 void parse_options(const HelpText& help, const FieldList& fields,
-                   const std::vector<std::string>& words) {
+                   const std::vector<std::string>& given_words) {
+  const std::vector<std::string> words = with_mark_behind_lists(given_words, fields);
   CLI::App app;
   const std::vector<CLI::Option*> options = describe(app, help, fields);
   try {

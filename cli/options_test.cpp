@@ -91,6 +91,18 @@ TEST(Options, GivenTwiceTheLastOneCounts) {
             (Words{"a", "b"}));
 }
 
+TEST(Options, BehindTheMarkNothingIsAnOption) {
+  // CLI11 alone takes the mark behind a list for the end of the list.
+  for (const Words& before : {Words{"--context", "a", "b"}, Words{"--context", "a", "b", "--show"},
+                              Words{"--lengths", "1,2", "--context=a", "--context", "b"}}) {
+    Words words = before;
+    words.insert(words.end(), {"--", "--why?"});
+    const Parsed parsed(words);
+    EXPECT_EQ(parsed.question, "--why?");
+    EXPECT_EQ(parsed.context, (Words{"a", "b"}));
+  }
+}
+
 TEST(Options, AFlagThatIsOnCanBeTurnedOff) {
   EXPECT_TRUE(Parsed(Words{}).resume);
   EXPECT_TRUE(Parsed({"--resume"}).resume);

@@ -10,9 +10,7 @@
 #include "cli/fields.h"
 
 namespace dsrasq::cli {
-namespace {
-
-std::string clock_text(double seconds) {
+std::string format_clock(double seconds) {
   const auto whole = static_cast<int64_t>(std::lround(seconds));
   char text[48];
   if (whole >= 3600)
@@ -23,8 +21,6 @@ std::string clock_text(double seconds) {
                   static_cast<long long>(whole % 60));
   return text;
 }
-
-}  // namespace
 
 std::string format_count(int64_t n) {
   std::string digits = std::to_string(n);
@@ -45,8 +41,8 @@ std::string progress_line(const ProgressFigures& f) {
                      format_count(f.total) + " " + f.unit;
   if (rate > 0) line += speed + f.unit + "/s";
   if (rate > 0 && f.done < f.total)
-    line += "  " + clock_text(static_cast<double>(f.total - f.done) / rate) + " left";
-  if (f.done >= f.total) line += "  in " + clock_text(f.seconds);
+    line += "  " + format_clock(static_cast<double>(f.total - f.done) / rate) + " left";
+  if (f.done >= f.total) line += "  in " + format_clock(f.seconds);
   if (f.memory_bytes > 0) line += "  memory " + format_bytes(f.memory_bytes);
   return line;
 }

@@ -22,6 +22,9 @@ struct ProgressFigures {
 /// E.g. "reading  42 %  51,200 of 119,465 tokens  812 tokens/s  1:24 left  memory 226 MiB".
 std::string progress_line(const ProgressFigures& figures);
 
+/// "4:10", "1:02:03".
+std::string format_clock(double seconds);
+
 /// "119,465".
 std::string format_count(int64_t n);
 

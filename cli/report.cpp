@@ -26,7 +26,7 @@ struct ReportConfig {
 
   template <class V>
   void visit(V&& v) {
-    v(results, "RESULTS", "files that eval, bench or ask wrote with --json");
+    v(results, "RESULTS", "files that eval, bench or ask wrote with --json, tables of sweep");
     v(output, "output", "the HTML file to write");
     v(svg, "svg", "a folder that gets each plot as a file of its own too");
     v(title, "title", "of the page");

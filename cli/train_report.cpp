@@ -95,7 +95,7 @@ std::string progress_text(const train::JointProgress& progress) {
                 progress.loss, progress.kl, progress.picked, progress.tokens_per_s,
                 progress.seconds_left);
   std::string text = line;
-  if (progress.score) {
+  if (progress.score && progress.score->teacher_perplexity > 0) {
     const double change = progress.score->perplexity / progress.score->teacher_perplexity - 1;
     std::snprintf(line, sizeof line, "  held out: perplexity %+.2f %%, KL %.5f, retrieved %.1f",
                   100 * change, progress.score->kl, progress.score->picked);

@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <limits>
 #include <string>
@@ -14,11 +16,20 @@
 namespace dsrasq {
 namespace {
 
-volatile std::sig_atomic_t interrupts = 0;
+// `timeout` signals a process and then its group, and the kernel tells of a parent's death for each
+// of its threads: signals that come at once are one request.
+constexpr int64_t kOneRequestMs = 200;
+
+std::atomic<int64_t> interrupted_at = 0;                   // ms of a clock; 0: never
+static_assert(std::atomic<int64_t>::is_always_lock_free);  // as a handler needs it
 
 void on_interrupt(int) {
-  interrupts = interrupts + 1;
-  if (interrupts > 1) ::_exit(error_info(ErrorCode::kInterrupted).exit_status);
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const int64_t ms = int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000 + 1;
+  int64_t before = 0;
+  if (!interrupted_at.compare_exchange_strong(before, ms) && ms - before > kOneRequestMs)
+    ::_exit(error_info(ErrorCode::kInterrupted).exit_status);
 }
 
 // The value in bytes of a "Name:   123 kB" line of a file under /proc.
@@ -53,7 +64,7 @@ void watch_interrupts() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
-bool interrupted() { return interrupts > 0; }
+bool interrupted() { return interrupted_at > 0; }
 
 void check_interrupt() {
   if (interrupted()) throw Error(ErrorCode::kInterrupted, "core.process", "stopped by the user");

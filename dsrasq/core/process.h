@@ -14,7 +14,8 @@ uint64_t available_memory_bytes();
 uint64_t peak_rss_bytes();
 uint64_t current_rss_bytes();
 
-/// From here on SIGINT and SIGTERM only set a flag; a second one ends the process at once.
+/// From here on SIGINT and SIGTERM only set a flag; one that comes more than a moment after the
+/// first ends the process at once.
 void watch_interrupts();
 /// True once the user asked to stop.
 bool interrupted();

@@ -4,7 +4,9 @@
 #include <lzma.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -24,7 +26,10 @@ constexpr std::string_view kXzMagic(
     "7zXZ\0",
     6);
 constexpr std::string_view kGzipMagic("\x1F\x8B", 2);
+constexpr int kGzipWindow = 16 + MAX_WBITS;  // 16: with gzip's header and checksum
 constexpr std::string_view kZstdMagic("\x28\xB5\x2F\xFD", 4);
+
+enum class Packing { kNone, kXz, kGzip };
 
 }  // namespace
 
@@ -36,12 +41,15 @@ struct ByteStream::State {
   uint64_t bytes_left = 0;  // that may still be delivered
   std::vector<char> buffer = std::vector<char>(kBufferBytes);
   size_t begin = 0, end = 0;  // of what the buffer holds
-  bool is_xz = false;
+  Packing packing = Packing::kNone;
   lzma_stream xz = LZMA_STREAM_INIT;
+  z_stream gzip{};
+  bool has_member_ended = false;  // of a gzip file, behind which another may follow
   bool at_end = false;
 
   ~State() {
     lzma_end(&xz);
+    if (packing == Packing::kGzip) inflateEnd(&gzip);
     if (owns_fd) ::close(fd);
   }
 
@@ -79,16 +87,20 @@ struct ByteStream::State {
     while (end < kXzMagic.size() && refill()) {
     }
     const std::string_view head(buffer.data(), end);
-    if (head.starts_with(kGzipMagic)) fail(" is compressed with gzip, which is not supported");
     if (head.starts_with(kZstdMagic)) fail(" is compressed with zstd, which is not supported");
-    is_xz = head.starts_with(kXzMagic);
-    if (is_xz && lzma_stream_decoder(&xz, kMaxDecoderBytes, LZMA_CONCATENATED) != LZMA_OK) {
-      throw Error(ErrorCode::kResourceExhausted, kInByteStream,
-                  concat("no memory to decompress ", name));
+    bool is_ready = true;
+    if (head.starts_with(kXzMagic)) {
+      packing = Packing::kXz;
+      is_ready = lzma_stream_decoder(&xz, kMaxDecoderBytes, LZMA_CONCATENATED) == LZMA_OK;
+    } else if (head.starts_with(kGzipMagic)) {
+      is_ready = inflateInit2(&gzip, kGzipWindow) == Z_OK;
+      packing = is_ready ? Packing::kGzip : Packing::kNone;
     }
+    DSRASQ_CHECK(is_ready, kResourceExhausted, kInByteStream, "no memory to decompress ", name);
     struct stat status {};
-    const bool has_size = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-    if (!is_xz && has_size && static_cast<uint64_t>(status.st_size) > max_bytes) fail_size();
+    const bool is_plain = packing == Packing::kNone && ::fstat(fd, &status) == 0;
+    if (is_plain && S_ISREG(status.st_mode) && static_cast<uint64_t>(status.st_size) > max_bytes)
+      fail_size();
   }
 
   [[noreturn]] void fail_size() const {
@@ -123,6 +135,37 @@ struct ByteStream::State {
     }
     return out.size() - xz.avail_out;
   }
+
+  size_t read_gzip(std::span<char> out) {
+    const size_t wanted = std::min(out.size(), kBufferBytes);
+    gzip.next_out = reinterpret_cast<Bytef*>(out.data());
+    gzip.avail_out = static_cast<uInt>(wanted);
+    while (gzip.avail_out == wanted && !at_end) {
+      if (begin == end && !refill()) {
+        if (!has_member_ended) fail(" is a truncated gzip file");
+        at_end = true;
+        break;
+      }
+      if (has_member_ended) inflateReset(&gzip);
+      gzip.next_in = reinterpret_cast<Bytef*>(buffer.data() + begin);
+      gzip.avail_in = static_cast<uInt>(end - begin);
+      const int result = inflate(&gzip, Z_NO_FLUSH);
+      begin = end - gzip.avail_in;
+      has_member_ended = result == Z_STREAM_END;
+      if (result != Z_OK && !has_member_ended)
+        fail(" is a damaged gzip file (after ", gzip.total_out, " decompressed bytes)");
+    }
+    return wanted - gzip.avail_out;
+  }
+
+  size_t read_some(std::span<char> out) {
+    switch (packing) {
+      case Packing::kXz: return read_xz(out);
+      case Packing::kGzip: return read_gzip(out);
+      case Packing::kNone: break;
+    }
+    return read_plain(out);
+  }
 };
 
 ByteStream::ByteStream(const std::filesystem::path& path, uint64_t max_bytes)
@@ -142,13 +185,18 @@ size_t ByteStream::read(std::span<char> out) {
   size_t filled = 0;
   while (filled < out.size()) {
     const std::span<char> rest = out.subspan(filled);
-    const size_t n = state_->is_xz ? state_->read_xz(rest) : state_->read_plain(rest);
+    const size_t n = state_->read_some(rest);
     if (n == 0) break;
     if (n > state_->bytes_left) state_->fail_size();
     state_->bytes_left -= n;
     filled += n;
   }
   return filled;
+}
+
+std::filesystem::path unpacked_name(std::filesystem::path path) {
+  if (path.extension() == ".xz" || path.extension() == ".gz") path.replace_extension();
+  return path;
 }
 
 }  // namespace dsrasq::data

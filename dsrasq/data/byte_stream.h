@@ -1,6 +1,7 @@
 #pragma once
 
-// The bytes of a file or of standard input in order, decompressed on the way when they are xz.
+// The bytes of a file or of standard input in order, decompressed on the way when they are xz or
+// gzip.
 
 #include <cstdint>
 #include <filesystem>
@@ -10,12 +11,12 @@
 
 namespace dsrasq::data {
 
-/// Reads a file from front to back in constant memory. xz is recognised by its first bytes, several
-/// xz streams after one another included.
+/// Reads a file from front to back in constant memory. xz and gzip are recognised by their first
+/// bytes, several streams after one another included.
 class ByteStream {
  public:
   /// `-` reads standard input. Throws kBadInput naming the file when it cannot be opened, is a
-  /// folder, is compressed in a way that is not supported (gzip, zstd), or is a plain file of more
+  /// folder, is compressed in a way that is not supported (zstd), or is a plain file of more
   /// than `max_bytes`.
   ByteStream(const std::filesystem::path& path, uint64_t max_bytes);
   ~ByteStream();
@@ -33,5 +34,8 @@ class ByteStream {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// The path without an ending that says how the file is compressed: ".xz" or ".gz".
+std::filesystem::path unpacked_name(std::filesystem::path path);
 
 }  // namespace dsrasq::data

@@ -94,9 +94,8 @@ std::optional<Document> DocumentReader::next() {
       std::move(*record.text)};
 }
 
-bool names_jsonl(std::filesystem::path path) {
-  if (path.extension() == ".xz") path.replace_extension();
-  return path.extension() == ".jsonl";
+bool names_jsonl(const std::filesystem::path& path) {
+  return unpacked_name(path).extension() == ".jsonl";
 }
 
 std::vector<Document> read_documents(const std::filesystem::path& path,

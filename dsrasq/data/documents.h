@@ -17,8 +17,8 @@ struct Document {
 };
 
 /// Reads the documents of one file in order, holding one at a time. A name that ends in `.jsonl`
-/// (or `.jsonl.xz`) has one JSON object a line with a string "text"; blank lines are skipped. Every
-/// other file, and `-` (standard input), is one document of plain text.
+/// (or `.jsonl.xz`, `.jsonl.gz`) has one JSON object a line with a string "text"; blank lines are
+/// skipped. Every other file, and `-` (standard input), is one document of plain text.
 class DocumentReader {
  public:
   /// Throws kBadInput as TextReader does.
@@ -35,7 +35,7 @@ class DocumentReader {
 };
 
 /// Whether a file of this name has a document a line.
-bool names_jsonl(std::filesystem::path path);
+bool names_jsonl(const std::filesystem::path& path);
 
 /// All documents of a file at once.
 std::vector<Document> read_documents(const std::filesystem::path& path,

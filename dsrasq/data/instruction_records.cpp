@@ -18,26 +18,28 @@ std::vector<TaskSample> parse_instruction(const JsonView& record) {
            .references = {completion}}};
 }
 
-// Every turn of the one who answers is a sample: what was said before, and the reply.
-std::vector<TaskSample> parse_dialogue(const JsonView& record) {
+std::vector<TaskDocument> turns_of(const JsonView& record) {
   const JsonView turns = record.at("turns");
   if (turns.size() < 2) turns.fail("has fewer than two turns: there is no reply");
+  std::vector<TaskDocument> out;
+  for (size_t i = 0; i < turns.size(); ++i)
+    out.push_back({filled_string(turns[i].at("speaker")), filled_string(turns[i].at("utterance"))});
+  return out;
+}
+
+// Every turn of the one who answers is a sample: what was said before, and the reply.
+std::vector<TaskSample> parse_dialogue(const JsonView& record) {
+  const std::vector<TaskDocument> turns = turns_of(record);
   const std::string id = id_of(record.find("dialogue_id"));
-  const std::string& asks = filled_string(turns[0].at("speaker"));
   std::vector<TaskSample> samples;
-  std::vector<TaskDocument> before;
-  for (size_t i = 0; i < turns.size(); ++i) {
-    const std::string& speaker = filled_string(turns[i].at("speaker"));
-    const std::string& words = filled_string(turns[i].at("utterance"));
-    if (i > 0 && speaker != asks)
+  for (size_t i = 1; i < turns.size(); ++i)
+    if (turns[i].title != turns[0].title)
       samples.push_back({.format = TaskFormat::kDialogue,
                          .id = id.empty() ? "" : concat(id, '/', i),
-                         .documents = before,
-                         .answer_start = speaker + ":",
-                         .references = {words}});
-    before.push_back({speaker, words});
-  }
-  if (samples.empty()) turns.fail("are all of one speaker: there is no reply");
+                         .documents = {turns.begin(), turns.begin() + static_cast<ptrdiff_t>(i)},
+                         .answer_start = turns[i].title + ":",
+                         .references = {turns[i].text}});
+  if (samples.empty()) record.at("turns").fail("are all of one speaker: there is no reply");
   return samples;
 }
 

@@ -8,10 +8,9 @@ namespace {
 
 constexpr const char* kInParallelLines = "data.parallel_lines";
 
-// "en" of "test.en" and "test.en.xz".
-std::string language_of(std::filesystem::path path) {
-  if (path.extension() == ".xz") path.replace_extension();
-  const std::string ending = path.extension().string();
+// "en" of "test.en" and "test.en.gz".
+std::string language_of(const std::filesystem::path& path) {
+  const std::string ending = unpacked_name(path).extension().string();
   return ending.empty() ? "" : ending.substr(1);
 }
 

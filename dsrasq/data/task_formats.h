@@ -32,6 +32,12 @@ std::vector<TaskSample> parse_key_value(const text::JsonView& record);
 std::vector<TaskSample> parse_instruction(const text::JsonView& record);
 std::vector<TaskSample> parse_dialogue(const text::JsonView& record);
 
+/// The format that a record's fields are of; nothing where they are of none.
+std::optional<TaskFormat> task_format_of(const nlohmann::json& record);
+
+/// Whether a text begins as a story of numbered lines does, with a question among the first.
+bool is_babi(std::string_view text);
+
 /// Samples one after another, in constant memory but for one record.
 class SampleSource {
  public:
@@ -45,7 +51,7 @@ std::unique_ptr<SampleSource> read_babi(const std::filesystem::path& path,
                                         const ReadOptions& options);
 
 /// Lines of the first file with those of the others as references. Languages are the files' endings
-/// (`.en`, `.de.xz`). Throws kBadInput naming the files when they have different numbers of lines,
+/// (`.en`, `.de.gz`). Throws kBadInput naming the files when they have different numbers of lines,
 /// kInvalidArgument when there is only one.
 std::unique_ptr<SampleSource> read_parallel(const std::vector<std::filesystem::path>& paths,
                                             const ReadOptions& options);
@@ -59,5 +65,7 @@ std::vector<std::string> filled_strings(const text::JsonView& value);
 /// A string, or a whole number as its digits; empty when there is none.
 std::string id_of(const std::optional<text::JsonView>& value);
 bool is_blank(std::string_view text);
+/// Of a Schema-Guided Dialogue: who says what, two turns at least.
+std::vector<TaskDocument> turns_of(const text::JsonView& record);
 
 }  // namespace dsrasq::data

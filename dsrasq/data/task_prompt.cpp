@@ -13,6 +13,7 @@ namespace {
 using View = std::string_view;
 
 constexpr const char* kInTaskPrompt = "data.task_prompt";
+constexpr View kSpace = " \t\r\n";
 
 std::string language_name(const std::string& code) {
   constexpr std::array<std::pair<View, View>, 14> kNames{{{"cs", "Czech"},
@@ -36,22 +37,13 @@ std::string language_name(const std::string& code) {
                      "\": name the files by their languages, as test.en test.de"));
 }
 
-std::string json_string(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+std::string trimmed(View text) {
+  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
+  return std::string(text.substr(0, text.find_last_not_of(kSpace) + 1));
 }
 
-std::string shown(DocumentLayout layout, const TaskDocument& document, size_t number) {
-  switch (layout) {
-    case DocumentLayout::kPassages:
-      return concat("Passage ", number, document.title.empty() ? "" : ": ", document.title, '\n',
-                    document.text, "\n\n");
-    case DocumentLayout::kPlain: return document.text;
-    case DocumentLayout::kLines: return document.text + '\n';
-    case DocumentLayout::kTurns: return concat(document.title, ": ", document.text, '\n');
-    case DocumentLayout::kPairs: break;
-  }
-  return concat(number == 1 ? "{" : ",\n ", json_string(document.title), ": ",
-                json_string(document.text));
+std::string json_string(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 // Each of the names in braces by its value, in one pass: values are not looked into.
@@ -72,6 +64,20 @@ std::string filled(View text, const std::vector<std::pair<View, View>>& values) 
 }
 
 }  // namespace
+
+std::string shown_document(DocumentLayout layout, const TaskDocument& document, size_t number) {
+  switch (layout) {
+    case DocumentLayout::kPassages:
+      return concat("Passage ", number, document.title.empty() ? "" : ": ", document.title, '\n',
+                    document.text, "\n\n");
+    case DocumentLayout::kPlain: return document.text;
+    case DocumentLayout::kLines: return document.text + '\n';
+    case DocumentLayout::kTurns: return concat(document.title, ": ", document.text, '\n');
+    case DocumentLayout::kPairs: break;
+  }
+  return concat(number == 1 ? "{" : ",\n ", json_string(document.title), ": ",
+                json_string(document.text));
+}
 
 TaskPrompt task_prompt(TaskFormat format) {
   constexpr View kQuestion = "Question: {question}\nAnswer:";
@@ -115,13 +121,34 @@ PromptText prompt_text(const TaskPrompt& wording, const TaskSample& sample, View
   PromptText prompt{filled(wording.before, values)};
   for (size_t i = 0; i < sample.documents.size(); ++i) {
     const size_t begin = prompt.text.size();
-    prompt.text += shown(wording.layout, sample.documents[i], i + 1);
+    prompt.text += shown_document(wording.layout, sample.documents[i], i + 1);
     if (sample.documents[i].is_supporting) prompt.supporting.push_back({begin, prompt.text.size()});
   }
   if (wording.layout == DocumentLayout::kPairs) prompt.text += '}';
   prompt.question_at = prompt.text.size();
   prompt.text += filled(wording.after, values) + sample.answer_start;
   return prompt;
+}
+
+std::vector<TaskAnswer> task_answers(const TaskSample& sample) {
+  std::vector<TaskAnswer> answers;
+  for (const std::string& reference : sample.references)
+    answers.push_back({"", trimmed(reference)});
+  if (!answers.empty()) return answers;
+  for (const TaskOption& option : sample.options)
+    if (const std::string text = trimmed(option.text); !text.empty())
+      answers.push_back({text, option.is_right ? "yes" : "no"});
+  return answers;
+}
+
+std::string answer_behind(View prompt, View answer) {
+  const bool needs_space = prompt.empty() || kSpace.find(prompt.back()) == View::npos;
+  return concat(needs_space ? " " : "", answer);
+}
+
+bool only_evaluates(TaskFormat format) {
+  return format == TaskFormat::kLongBench || format == TaskFormat::kRuler ||
+         format == TaskFormat::kKeyValue;
 }
 
 }  // namespace dsrasq::data

@@ -46,4 +46,22 @@ struct PromptText {
 PromptText prompt_text(const TaskPrompt& prompt, const TaskSample& sample,
                        std::string_view option = "");
 
+/// A document as it stands in a prompt; `number` counts from 1.
+std::string shown_document(DocumentLayout layout, const TaskDocument& document, size_t number);
+
+/// What is said to a sample, and the option that it judges, if any.
+struct TaskAnswer {
+  std::string option, text;
+};
+
+/// Each reference without the white space around it, or, where there are options to be judged
+/// instead, "yes" or "no" to each that has a text. May be empty.
+std::vector<TaskAnswer> task_answers(const TaskSample& sample);
+
+/// `answer` as it goes on behind `prompt`: after a space unless the prompt ends with white space.
+std::string answer_behind(std::string_view prompt, std::string_view answer);
+
+/// Whether a format is there to evaluate with, never to train on.
+bool only_evaluates(TaskFormat format);
+
 }  // namespace dsrasq::data

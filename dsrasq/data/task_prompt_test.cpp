@@ -22,6 +22,24 @@ TEST(TaskPrompt, TheQuestionComesBehindTheDocuments) {
             "Passage 1: Ann\nAnn is {question}.\n\n");
 }
 
+TEST(TaskPrompt, AnswersAreReferencesOrJudgementsOfOptions) {
+  TaskSample sample{.format = TaskFormat::kSquad, .references = {" Rome\n", "the city"}};
+  ASSERT_EQ(task_answers(sample).size(), 2u);
+  EXPECT_EQ(task_answers(sample)[0].text, "Rome");
+  sample = {.format = TaskFormat::kMultiRc, .options = {{"a", true}, {" ", true}, {"b ", false}}};
+  const auto judged = task_answers(sample);
+  ASSERT_EQ(judged.size(), 2u);  // an empty option cannot be judged
+  EXPECT_EQ(judged[0].option + judged[0].text, "ayes");
+  EXPECT_EQ(judged[1].option + judged[1].text, "bno");
+  EXPECT_TRUE(task_answers({}).empty());
+}
+
+TEST(TaskPrompt, AnAnswerBeginsAWord) {
+  EXPECT_EQ(answer_behind("Answer:", "Rome"), " Rome");
+  EXPECT_EQ(answer_behind("Say it.\n", "Rome"), "Rome");
+  EXPECT_EQ(answer_behind("", "Rome"), " Rome");
+}
+
 class TrainingFormatsTest : public FilesTest {
  protected:
   std::vector<TaskSample> read(std::string_view bytes) {

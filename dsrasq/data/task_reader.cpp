@@ -46,8 +46,14 @@ const FormatInfo& info_of(TaskFormat format) {
                        [&](const FormatInfo& info) { return info.format == format; });
 }
 
+}  // namespace
+
+bool is_babi(std::string_view text) {
+  return text.starts_with("1 ") && text.find('\t') != std::string_view::npos;
+}
+
 // Which fields tell a format from all others that are looked at after it.
-std::optional<TaskFormat> format_of(const Json& record) {
+std::optional<TaskFormat> task_format_of(const Json& record) {
   const auto has = [&](const char* key) { return record.contains(key); };
   if (has("ordered_kv_records")) return TaskFormat::kKeyValue;
   if (has("meeting_transcripts")) return TaskFormat::kQmsum;
@@ -65,6 +71,8 @@ std::optional<TaskFormat> format_of(const Json& record) {
   return std::nullopt;
 }
 
+namespace {
+
 std::string key_list(const Json& record) {
   constexpr size_t kShown = 10;
   std::string keys;
@@ -74,22 +82,19 @@ std::string key_list(const Json& record) {
   return n_keys == 0 ? "no fields" : n_keys > kShown ? keys + ", ..." : keys;
 }
 
-fs::path without_ending(fs::path path, std::initializer_list<const char*> endings) {
-  for (const char* ending : endings)
-    if (path.extension() == ending) path.replace_extension();
-  return path;
-}
-
 std::string stem_of(const fs::path& path) {
-  return without_ending(path, {".xz", ".jsonl", ".json", ".txt"}).filename().string();
+  fs::path name = unpacked_name(path);
+  for (const char* ending : {".jsonl", ".json", ".txt"})
+    if (name.extension() == ending) name.replace_extension();
+  return name.filename().string();
 }
 
 std::vector<fs::path> files_in(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const fs::path name = without_ending(entry.path(), {".xz"});
-    if (name.extension() == ".json" || name.extension() == ".jsonl") files.push_back(entry.path());
+    const fs::path ending = unpacked_name(entry.path()).extension();
+    if (ending == ".json" || ending == ".jsonl") files.push_back(entry.path());
   }
   DSRASQ_CHECK(!error, kBadInput, kInTaskReader, folder.string(),
                " cannot be read: ", error.message());
@@ -155,6 +160,11 @@ std::string task_format_names() {
   return names;
 }
 
+bool is_task_format(std::string_view name) {
+  return std::any_of(kFormats.begin(), kFormats.end(),
+                     [&](const FormatInfo& info) { return info.name == name; });
+}
+
 TaskFormat parse_task_format(std::string_view name) {
   for (const FormatInfo& info : kFormats)
     if (info.name == name) return info.format;
@@ -196,12 +206,12 @@ TaskFormat detect_task_format(const fs::path& path) {
     options.max_record_bytes = kMaxRecordBytes;
     const auto record = JsonRecordReader(path, options).next();
     const Json value = record ? text::parse_json(record->text, record->place) : Json();
-    if (const auto format = format_of(value)) return *format;
+    if (const auto format = task_format_of(value)) return *format;
     throw Error(ErrorCode::kBadInput, kInTaskReader,
                 concat(path.string(), " is in no known format: its first record has ",
                        key_list(value), "; --format names one of ", task_format_names()));
   }
-  DSRASQ_CHECK(block.substr(first).starts_with("1 "), kBadInput, kInTaskReader, path.string(),
+  DSRASQ_CHECK(is_babi(block.substr(first)), kBadInput, kInTaskReader, path.string(),
                " is in no known format: it is neither JSON nor bAbI's numbered lines (--format: ",
                task_format_names(), ")");
   return TaskFormat::kBabi;

@@ -18,6 +18,9 @@ namespace dsrasq::data {
 /// All formats by name, for --help.
 std::string task_format_names();
 
+/// Whether a format has that name.
+bool is_task_format(std::string_view name);
+
 /// The format of that name. Throws kInvalidArgument listing the names.
 TaskFormat parse_task_format(std::string_view name);
 
@@ -28,9 +31,9 @@ TaskFormat detect_task_format(const std::filesystem::path& path);
 class SampleSource;
 
 /// Reads files in order, one sample at a time. A folder stands for its `.json` and `.jsonl` files
-/// (also `.xz`) in the order of their names. A sample without a task of its own gets the file's
-/// name, or the folder's where that is only "test", "validation" and the like (RULER); one without
-/// an id gets the number of its record.
+/// (also `.xz`, `.gz`) in the order of their names. A sample without a task of its own gets the
+/// file's name, or the folder's where that is only "test", "validation" and the like (RULER); one
+/// without an id gets the number of its record.
 class TaskReader {
  public:
   /// `format` is a name or "auto": each file by its content. Throws kInvalidArgument when there is

@@ -9,10 +9,10 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <set>
+#include <thread>
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/process.h"
-#include "dsrasq/eval/statistics.h"
 #include "dsrasq/session/session.h"
 
 namespace dsrasq::eval {
@@ -38,6 +38,8 @@ void check(const BenchOptions& options) {
                options.decode_tokens, ", want 1 or more");
   DSRASQ_CHECK(options.warmup_tokens >= 0, kInvalidArgument, kInBench, "warmup-tokens is ",
                options.warmup_tokens, ", want 0 or more");
+  DSRASQ_CHECK(options.delay >= 0, kInvalidArgument, kInBench, "delay is ", options.delay,
+               ", want 0 or more");
 }
 
 std::vector<int32_t> random_ids(const session::Engine& engine, int64_t n, uint64_t seed) {
@@ -60,10 +62,18 @@ void warm_up(const session::Engine& engine, const NamedPolicy& named,
   reset_peak_memory();
 }
 
+void rest(int64_t seconds) {
+  for (int64_t i = 0; i < seconds; ++i) {
+    check_interrupt();
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+}
+
 // What one pass measured at a length.
 struct Mark {
   std::vector<double> seconds;  // one for each repeat
   uint64_t cache_bytes = 0, peak_bytes = 0;
+  double mean_retrieved = 0;
 };
 using Marks = std::map<int64_t, Mark>;
 
@@ -85,6 +95,7 @@ void pass(session::Session& session, const std::vector<int32_t>& ids,
     Mark& mark = marks[stop];
     mark.seconds.push_back(measure());
     mark.cache_bytes = session.policy().bytes();
+    mark.mean_retrieved = session.policy().mean_retrieved();
     mark.peak_bytes = std::max(mark.peak_bytes, peak_rss_bytes());
   }
 }
@@ -98,8 +109,11 @@ BenchRow make_row(const std::string& policy, int64_t length, const Mark& mark, i
           .tokens_per_s = n / median(mark.seconds),
           .slowest = n / *most,
           .fastest = n / *least,
+          .seconds = mark.seconds,
           .cache_bytes = mark.cache_bytes,
           .peak_bytes = mark.peak_bytes,
+          .mean_retrieved = mark.mean_retrieved,
+          .work = std::nullopt,
           .segments = {}};
 }
 
@@ -123,6 +137,26 @@ void add_exponent(BenchReport& report, const std::string& policy, const Marks& m
     y.push_back(median(marks.at(length).seconds));
   }
   report.exponents.emplace_back(policy, fitted_exponent(x, y));
+}
+
+// How the rows of one policy grow in three respects; those that no row has are left out.
+void add_growth(BenchReport& report, const std::string& policy) {
+  std::vector<double> length, seconds, operations, bytes;
+  for (const BenchRow& row : report.rows) {
+    if (row.policy != policy) continue;
+    length.push_back(static_cast<double>(row.length));
+    seconds.push_back(median(row.seconds));
+    if (!row.work) continue;
+    operations.push_back(static_cast<double>(row.work->operations));
+    bytes.push_back(static_cast<double>(row.work->cache_bytes));
+  }
+  const auto add = [&](const char* of, const std::vector<double>& values) {
+    if (values.empty()) return;
+    const PowerFit fit = fitted_power(length, values);
+    report.growth.push_back(
+        {.policy = policy, .of = of, .exponent = fit.exponent, .interval = fit.interval});
+  };
+  add("seconds", seconds), add("operations", operations), add("cache_bytes_read", bytes);
 }
 
 std::string line(const NamedPolicy& named, const BenchRow& row) {
@@ -167,13 +201,19 @@ BenchReport bench_decode(const session::Engine& engine, const std::vector<NamedP
     Marks marks;
     session::Session session(engine, named.options);
     const auto generate = [&] {
+      rest(options.delay);
+      const auto depth = session.position();
       const Clock::time_point start = Clock::now();
       for (int64_t i = 0; i < options.decode_tokens; ++i) {
         const int32_t next = ids[static_cast<size_t>(i) % ids.size()];
         session.next_logits();
         session.read(std::span(&next, 1));
       }
-      return seconds_since(start);
+      const double seconds = seconds_since(start);
+      if (progress)
+        progress(concat("measured ", named.label, " behind ", depth, " tokens: ",
+                        static_cast<double>(options.decode_tokens) / seconds, " tokens/s"));
+      return seconds;
     };
     for (const int64_t length : lengths) {
       pass(session, ids, {length}, marks, generate);
@@ -189,15 +229,38 @@ BenchReport bench_decode(const session::Engine& engine, const std::vector<NamedP
   return report;
 }
 
+BenchReport bench_scaling(const session::Engine& engine, const std::vector<NamedPolicy>& policies,
+                          const BenchOptions& options, const Progress& progress) {
+  BenchReport report = bench_prefill(engine, policies, options, progress);
+  report.what = "scaling";
+  size_t i = 0;
+  for (const NamedPolicy& named : policies) {
+    for (size_t n = 0; n < options.lengths.size(); ++n, ++i)
+      report.rows[i].work =
+          reading_work(engine, named.options, report.rows[i].length, report.rows[i].mean_retrieved);
+    add_growth(report, named.label);
+  }
+  return report;
+}
+
 nlohmann::ordered_json to_json(const BenchReport& report) {
   using Json = nlohmann::ordered_json;
   const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
   Json out{{"what", report.what}}, rows = Json::array(), exponents = Json::object();
   for (const BenchRow& row : report.rows) {
-    Json line{
-        {"length", row.length},        {"policy", row.policy},   {"tokens_per_s", row.tokens_per_s},
-        {"slowest", row.slowest},      {"fastest", row.fastest}, {"cache_bytes", row.cache_bytes},
-        {"peak_bytes", row.peak_bytes}};
+    Json line{{"length", row.length},
+              {"policy", row.policy},
+              {"tokens_per_s", row.tokens_per_s},
+              {"slowest", row.slowest},
+              {"fastest", row.fastest},
+              {"seconds", row.seconds},
+              {"cache_bytes", row.cache_bytes},
+              {"peak_bytes", row.peak_bytes},
+              {"mean_retrieved", row.mean_retrieved}};
+    if (row.work) {
+      line["operations"] = row.work->operations;
+      line["cache_bytes_read"] = row.work->cache_bytes;
+    }
     for (const Segment& part : row.segments)
       line["segments"].push_back(
           {{"first", part.first}, {"tokens", part.tokens}, {"tokens_per_s", part.tokens_per_s}});
@@ -207,6 +270,12 @@ nlohmann::ordered_json to_json(const BenchReport& report) {
   out["rows"] = std::move(rows);
   out["exponent"] = report.exponents.empty() ? Json() : number(report.exponents.front().second);
   out["exponents"] = std::move(exponents);
+  for (const Growth& growth : report.growth)
+    out["growth"].push_back({{"policy", growth.policy},
+                             {"of", growth.of},
+                             {"exponent", number(growth.exponent)},
+                             {"low", number(growth.interval.low)},
+                             {"high", number(growth.interval.high)}});
   return out;
 }
 

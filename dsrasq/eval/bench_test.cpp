@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -48,6 +50,57 @@ TEST_F(Bench, DecodeIsMeasuredAtEachLength) {
   EXPECT_EQ(json["exponent"], json["exponents"]["full"]);
 }
 
+TEST_F(Bench, DecodeTellsEachMeasurementAndItsSeconds) {
+  std::vector<std::string> lines;
+  const auto report = bench_decode(engine_, policies_, options_,
+                                   [&](const std::string& line) { lines.push_back(line); });
+  const auto n = std::count_if(lines.begin(), lines.end(),
+                               [](const auto& line) { return line.starts_with("measured "); });
+  EXPECT_EQ(n, 2 * 2 * 3);  // policies, lengths, repeats
+  EXPECT_HAS(lines.front(), "measured full behind 1024 tokens: ");
+  for (const BenchRow& row : report.rows) {
+    ASSERT_EQ(row.seconds.size(), 3u);
+    EXPECT_DOUBLE_EQ(row.fastest, 4 / *std::min_element(row.seconds.begin(), row.seconds.end()));
+  }
+}
+
+TEST_F(Bench, RestsBeforeEachMeasurement) {
+  options_ = {.lengths = {64}, .repeats = 2, .decode_tokens = 1, .warmup_tokens = 0, .delay = 1};
+  const auto start = std::chrono::steady_clock::now();
+  const auto report = bench_decode(engine_, {policies_.front()}, options_);
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  for (const double seconds : report.rows.front().seconds) EXPECT_LT(seconds, 1);
+}
+
+TEST_F(Bench, ScalingCountsBesideTheTime) {
+  options_.lengths = {128, 256, 512, 1024};
+  options_.repeats = 1;
+  const auto json = to_json(bench_scaling(engine_, policies_, options_));
+  EXPECT_EQ(json["what"], "scaling");
+  ASSERT_EQ(json["rows"].size(), 8u);
+  for (const auto& row : json["rows"]) EXPECT_GT(row["operations"], 0);
+  ASSERT_EQ(json["growth"].size(), 6u);
+  const auto& seconds = json["growth"][0];
+  EXPECT_EQ(seconds["of"], "seconds");
+  EXPECT_LT(seconds["low"], seconds["exponent"]);
+  EXPECT_LT(seconds["exponent"], seconds["high"]);
+  // Full attention's bytes are a triangle, a window's a straight line after its beginning.
+  EXPECT_EQ(json["growth"][2]["of"], "cache_bytes_read");
+  EXPECT_NEAR(json["growth"][2]["exponent"], 2, 0.01);
+  EXPECT_EQ(json["growth"][5]["policy"], "window");
+  EXPECT_NEAR(json["growth"][5]["exponent"], 1, 0.2);
+}
+
+TEST_F(Bench, PoliciesWithoutARuleHaveNoCounts) {
+  options_.lengths = {64, 128};
+  options_.repeats = 1;
+  const auto report = bench_scaling(engine_, parse_policies("h2o", {.cache = 64}), options_);
+  EXPECT_FALSE(report.rows.front().work);
+  ASSERT_EQ(report.growth.size(), 1u);
+  EXPECT_TRUE(std::isnan(report.growth[0].interval.low));  // two lengths
+  EXPECT_FALSE(to_json(report)["rows"][0].contains("operations"));
+}
+
 TEST_F(Bench, OneLengthHasNoExponent) {
   options_.lengths = {128};
   const BenchReport report = bench_prefill(engine_, policies_, options_);
@@ -65,6 +118,11 @@ TEST_F(Bench, NamesTheOptionThatIsOutOfRange) {
   EXPECT_HAS(
       error_text([&] { bench_decode(engine_, policies_, options_); }, ErrorCode::kInvalidArgument),
       "repeats is 0");
+  options_.repeats = 1;
+  options_.delay = -1;
+  EXPECT_HAS(
+      error_text([&] { bench_decode(engine_, policies_, options_); }, ErrorCode::kInvalidArgument),
+      "delay is -1, want 0 or more");
 }
 
 }  // namespace

@@ -61,14 +61,16 @@ struct Cell {
 Json to_json(const Cell& cell) {
   const auto n = static_cast<double>(cell.n);
   const Interval interval = wilson(cell.n_found, cell.n);
-  return {{"length", cell.length},
-          {"policy", cell.policy},
-          {"samples", cell.n},
-          {"accuracy", static_cast<double>(cell.n_found) / n},
-          {"accuracy_interval", {interval.low, interval.high}},
-          {"digit_accuracy", cell.digits / n},
-          {"mean_retrieved", cell.retrieved / n},
-          {"cache_bytes", cell.cache_bytes}};
+  Json row{{"length", cell.length},
+           {"policy", cell.policy},
+           {"samples", cell.n},
+           {"accuracy", static_cast<double>(cell.n_found) / n},
+           {"accuracy_interval", {interval.low, interval.high}},
+           {"digit_accuracy", cell.digits / n},
+           {"mean_retrieved", cell.retrieved / n},
+           {"cache_bytes", cell.cache_bytes}};
+  mark_untrained(row, cell.policy);
+  return row;
 }
 
 Json result(Json samples) {

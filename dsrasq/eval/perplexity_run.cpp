@@ -53,6 +53,7 @@ Json to_json(const PolicyPerplexity& row) {
            {"cache_bytes", row.cache_bytes},
            {"tokens_per_s", row.tokens_per_s},
            {"perplexity_by_quarter", row.quarters}};
+  mark_untrained(out, row.policy);
   if (row.far) out["perplexity_far"] = *row.far;
   if (row.change) {
     out["kl"] = row.kl;

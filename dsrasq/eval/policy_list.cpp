@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <nlohmann/json.hpp>
 #include <type_traits>
 
 #include "dsrasq/core/error.h"
+#include "dsrasq/eval/attention_rag.h"
+#include "dsrasq/policy/baselines.h"
 
 namespace dsrasq::eval {
 namespace {
@@ -53,12 +56,21 @@ void set_option(policy::PolicyOptions& options, std::string_view setting, std::s
 
 }  // namespace
 
-std::vector<NamedPolicy> parse_policies(std::string_view list, const policy::PolicyOptions& base) {
+std::vector<NamedPolicy> parse_policies(std::string_view list, const policy::PolicyOptions& base,
+                                        PromptMethods prompt_methods) {
   std::vector<NamedPolicy> policies;
   for (const std::string_view label : split(list, ',')) {
     const std::vector<std::string_view> parts = split(label, ':');
     NamedPolicy named{std::string(label), base};
     named.options.name = parts.front();
+    if (parts.front() == kAttentionRag) {
+      DSRASQ_CHECK(prompt_methods == PromptMethods::kTaken, kInvalidArgument, kInPolicyList,
+                   "policy '", label,
+                   "' prunes the texts of a question: eval qa and its like take ",
+                   "it, this command does not");
+      named.prunes_prompt = true;
+      named.options.name = "full";
+    }
     for (size_t i = 1; i < parts.size(); ++i) set_option(named.options, parts[i], label);
     policy::check_options(named.options);
     for (const NamedPolicy& other : policies)
@@ -67,6 +79,17 @@ std::vector<NamedPolicy> parse_policies(std::string_view list, const policy::Pol
     policies.push_back(std::move(named));
   }
   return policies;
+}
+
+void check_question_last(const std::vector<NamedPolicy>& policies) {
+  for (const NamedPolicy& named : policies)
+    DSRASQ_CHECK(named.options.retention != "question", kInvalidArgument, kInPolicyList, "policy '",
+                 named.label, "': retention question needs the question before the texts, and ",
+                 "these tasks ask it behind them");
+}
+
+void mark_untrained(nlohmann::ordered_json& row, std::string_view label) {
+  if (policy::baseline_is_untrained(label.substr(0, label.find(':')))) row["trained"] = false;
 }
 
 Shard parse_shard(std::string_view text) {

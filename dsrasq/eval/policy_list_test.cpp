@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "dsrasq/formats/test_folder.h"
 
 namespace dsrasq::eval {
@@ -35,6 +37,26 @@ TEST(PolicyList, EveryMistakeIsQuoted) {
   EXPECT_HAS(refusal("dsrasq:retention="), "retention is '', want a word");
   EXPECT_HAS(refusal("full,window,full"), "policy 'full' is in the list twice");
   EXPECT_HAS(refusal("full,"), "[");
+}
+
+TEST(PolicyList, MethodsThatPrunePromptsAreForTasks) {
+  EXPECT_HAS(refusal("full,attentionrag"), "policy 'attentionrag' prunes the texts of a question");
+  const auto policies = parse_policies("window,attentionrag", {}, PromptMethods::kTaken);
+  EXPECT_FALSE(policies[0].prunes_prompt);
+  EXPECT_TRUE(policies[1].prunes_prompt);
+  EXPECT_EQ(policies[1].options.name, "full");
+}
+
+TEST(PolicyList, UntrainedFormsOfTrainedMethodsAreMarked) {
+  const auto marked = [](const char* label) {
+    nlohmann::ordered_json row{{"policy", label}};
+    mark_untrained(row, label);
+    return row.contains("trained");
+  };
+  EXPECT_TRUE(marked("infini"));
+  EXPECT_TRUE(marked("infini-delta:cache=512"));
+  EXPECT_FALSE(marked("h2o"));
+  EXPECT_FALSE(marked("dsrasq:topk=64"));
 }
 
 TEST(PolicyList, ShardsShareTheSamples) {

@@ -1,12 +1,30 @@
 #include "dsrasq/eval/statistics.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
 #include <vector>
 
 namespace dsrasq::eval {
+namespace {
+
+// The 97.5 % quantile of Student's t: tabled, and beyond by the first terms of its expansion about
+// the normal one (Abramowitz and Stegun 26.7.5).
+double student_t(size_t freedom) {
+  constexpr std::array kTable = {12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060,
+                                 2.2622,  2.2281, 2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199,
+                                 2.1098,  2.1009, 2.0930, 2.0860, 2.0796, 2.0739, 2.0687, 2.0639,
+                                 2.0595,  2.0555, 2.0518, 2.0484, 2.0452, 2.0423};
+  if (freedom <= kTable.size()) return kTable[freedom - 1];
+  constexpr double kZ = 1.959963984540054;
+  const auto n = static_cast<double>(freedom);
+  return kZ + (std::pow(kZ, 3) + kZ) / (4 * n) +
+         (5 * std::pow(kZ, 5) + 16 * std::pow(kZ, 3) + 3 * kZ) / (96 * n * n);
+}
+
+}  // namespace
 
 double mean(std::span<const double> values) {
   if (values.empty()) return 0;
@@ -60,10 +78,15 @@ Interval wilson(int64_t n_successes, int64_t n) {
 }
 
 double fitted_exponent(std::span<const double> x, std::span<const double> y) {
+  return fitted_power(x, y).exponent;
+}
+
+PowerFit fitted_power(std::span<const double> x, std::span<const double> y) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  PowerFit fit{.exponent = kNone, .interval = {kNone, kNone}};
   std::vector<double> log_x, log_y;
   for (size_t i = 0; i < std::min(x.size(), y.size()); ++i) {
-    if (!(x[i] > 0) || !(y[i] > 0)) return kNone;
+    if (!(x[i] > 0) || !(y[i] > 0)) return fit;
     log_x.push_back(std::log(x[i]));
     log_y.push_back(std::log(y[i]));
   }
@@ -73,7 +96,17 @@ double fitted_exponent(std::span<const double> x, std::span<const double> y) {
     covariance += (log_x[i] - mean_x) * (log_y[i] - mean_y);
     variance += (log_x[i] - mean_x) * (log_x[i] - mean_x);
   }
-  return variance > 0 ? covariance / variance : kNone;
+  if (!(variance > 0)) return fit;
+  fit.exponent = covariance / variance;
+  if (log_x.size() < 3) return fit;
+  double rest = 0;
+  for (size_t i = 0; i < log_x.size(); ++i)
+    rest += std::pow(log_y[i] - mean_y - fit.exponent * (log_x[i] - mean_x), 2);
+  const size_t freedom = log_x.size() - 2;
+  const double reach =
+      student_t(freedom) * std::sqrt(rest / static_cast<double>(freedom) / variance);
+  fit.interval = {fit.exponent - reach, fit.exponent + reach};
+  return fit;
 }
 
 }  // namespace dsrasq::eval

@@ -37,6 +37,14 @@ Interval wilson(int64_t n_successes, int64_t n);
 /// different x and all values are positive.
 double fitted_exponent(std::span<const double> x, std::span<const double> y);
 
+/// The exponent as above, with Student's t interval of the slope. The interval is NaN for fewer
+/// than three points.
+struct PowerFit {
+  double exponent = 0;
+  Interval interval;
+};
+PowerFit fitted_power(std::span<const double> x, std::span<const double> y);
+
 /// A number below `n` (> 0), the same on every platform; std::uniform_int_distribution is not.
 inline uint64_t random_below(std::mt19937_64& random, uint64_t n) { return random() % n; }
 

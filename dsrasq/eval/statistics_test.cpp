@@ -44,6 +44,31 @@ TEST(Statistics, FittedExponentIsThatOfAPowerLaw) {
               1.16006873, 1e-8);
 }
 
+TEST(Statistics, AFittedPowerHasStudentsInterval) {
+  // The slope's standard error by hand, times 4.30265 for two degrees of freedom.
+  const PowerFit fit = fitted_power(std::vector<double>{1000, 2000, 4000, 8000},
+                                    std::vector<double>{1.0, 2.1, 4.9, 11.0});
+  EXPECT_NEAR(fit.exponent, 1.16006873, 1e-8);
+  EXPECT_NEAR(fit.interval.low, 1.06906, 1e-4);
+  EXPECT_NEAR(fit.interval.high, 1.25108, 1e-4);
+  EXPECT_TRUE(
+      std::isnan(fitted_power(std::vector<double>{1, 2}, std::vector<double>{1, 2}).interval.low));
+}
+
+TEST(Statistics, ManyPointsHaveNearlyTheNormalInterval) {
+  std::vector<double> x, y;
+  for (int i = 0; i < 42; ++i) {  // 40 degrees of freedom: 2.02108 standard errors
+    x.push_back(std::exp(i));
+    y.push_back(std::exp(i % 2));
+  }
+  const PowerFit fit = fitted_power(x, y);
+  // Of 0, 1, 0, 1, ... over 0 .. 41: sums of squares 10.5 and 6170.5, of products 10.5.
+  const double slope = 10.5 / 6170.5;
+  const double error = std::sqrt((10.5 - slope * 10.5) / 40 / 6170.5);
+  EXPECT_NEAR(fit.exponent, slope, 1e-12);
+  EXPECT_NEAR(fit.interval.high - fit.exponent, 2.02108 * error, 1e-5 * error * 100);
+}
+
 TEST(Statistics, NoExponentFitsOnePointOrAZero) {
   EXPECT_TRUE(std::isnan(fitted_exponent(std::vector<double>{5}, std::vector<double>{1})));
   EXPECT_TRUE(std::isnan(fitted_exponent(std::vector<double>{5, 5}, std::vector<double>{1, 2})));

@@ -8,7 +8,8 @@
 #include <set>
 
 #include "dsrasq/core/error.h"
-#include "dsrasq/core/hash.h"
+#include "dsrasq/eval/attention_rag.h"
+#include "dsrasq/eval/run_fingerprint.h"
 
 namespace dsrasq::eval {
 namespace {
@@ -72,13 +73,9 @@ bool says_yes(const session::Session& session) {
 
 }  // namespace
 
-int64_t TaskAnswerer::most_tokens(const TaskRules& rules) const {
-  return max_tokens_ > 0 ? max_tokens_ : rules.max_tokens;
-}
-
-// Where one line counts, generating ends with it; empty lines before it are gone through.
-TaskAnswer TaskAnswerer::write_answer(session::Session& session, const TaskRules& rules) const {
-  session::GenerateOptions options{.max_tokens = most_tokens(rules), .stop = encoder_.stops()};
+TaskAnswer write_answer(session::Session& session, const TaskRules& rules, int64_t max_tokens,
+                        const std::vector<std::string>& stops) {
+  session::GenerateOptions options{.max_tokens = max_tokens, .stop = stops};
   if (rules.first_line) options.stop.push_back("\n");
   TaskAnswer answer;
   int64_t n_tokens = 0;
@@ -94,6 +91,10 @@ TaskAnswer TaskAnswerer::write_answer(session::Session& session, const TaskRules
   return answer;
 }
 
+int64_t TaskAnswerer::most_tokens(const TaskRules& rules) const {
+  return max_tokens_ > 0 ? max_tokens_ : rules.max_tokens;
+}
+
 TaskAnswer TaskAnswerer::generate(const NamedPolicy& policy, const TaskRules& rules,
                                   const PromptTokens& prompt) const {
   session::Session session(engine_, policy.options);
@@ -102,7 +103,7 @@ TaskAnswer TaskAnswerer::generate(const NamedPolicy& policy, const TaskRules& ru
   session.read(ids.first(prompt.question_at));
   session.policy().start_recording();
   session.read(ids.subspan(prompt.question_at));
-  TaskAnswer answer = write_answer(session, rules);
+  TaskAnswer answer = write_answer(session, rules, most_tokens(rules), encoder_.stops());
   answer.prompt_tokens = static_cast<int64_t>(ids.size());
   answer.mean_retrieved = session.policy().mean_retrieved();
   answer.cache_bytes = session.policy().bytes();
@@ -130,39 +131,51 @@ TaskAnswer TaskAnswerer::judge(const NamedPolicy& policy, const TaskRules& rules
   return answer;
 }
 
+TaskAnswer TaskAnswerer::answer_pruned(const NamedPolicy& policy, const TaskRules& rules,
+                                       const data::TaskSample& sample) const {
+  const Clock::time_point start = Clock::now();
+  const data::PromptText prompt = prompt_text(rules.prompt, sample);
+  const size_t begin = rules.prompt.before.size();
+  const std::string context = prompt.text.substr(begin, prompt.question_at - begin);
+  ContextPruner::Pruned pruned = ContextPruner(engine_).prune(context, sample.question);
+  if (context.ends_with('\n') && !pruned.context.ends_with('\n')) pruned.context += '\n';
+  const double seconds = seconds_since(start);
+  data::TaskSample shorter = sample;
+  shorter.documents = {{"", pruned.context}};
+  TaskRules plain = rules;
+  plain.prompt.layout = data::DocumentLayout::kPlain;
+  NamedPolicy after = policy;
+  after.prunes_prompt = false;
+  TaskAnswer answered = answer(after, plain, shorter);
+  answered.seconds += seconds;
+  answered.cache_bytes = std::max(answered.cache_bytes, pruned.cache_bytes);
+  return answered;
+}
+
 TaskAnswer TaskAnswerer::answer(const NamedPolicy& policy, const TaskRules& rules,
                                 const data::TaskSample& sample) const {
+  if (policy.prunes_prompt) return answer_pruned(policy, rules, sample);
   if (judges_options(sample)) return judge(policy, rules, sample);
   return generate(policy, rules, encoder_.encode(prompt_text(rules.prompt, sample)));
 }
 
 std::string TaskAnswerer::fingerprint(const NamedPolicy& policy, const TaskRules& rules,
                                       const data::TaskSample& sample) const {
-  Fingerprint hash;
-  const auto add = [&](const auto& value) {  // with its length, so that nothing runs together
-    const std::string text = concat(value);
-    hash.add(static_cast<uint64_t>(text.size()));
-    hash.add(text);
-  };
-  add(engine_.fingerprint());
-  add(engine_.adapter_fingerprint());
-  add(engine_.options().lora);
-  policy::PolicyOptions options = policy.options;
-  options.visit([&](const auto& value, const char*, const char*) { add(value); });
-  add(options.block);
-  add(options.seed);
-  add(most_tokens(rules));
+  RunFingerprint run(engine_, policy.options);
+  run.add(most_tokens(rules));
+  if (policy.prunes_prompt) run.add(kAttentionRag);
   const auto add_prompt = [&](std::string_view option) {
-    for (const int32_t id : encoder_.encode(prompt_text(rules.prompt, sample, option)).ids) add(id);
+    for (const int32_t id : encoder_.encode(prompt_text(rules.prompt, sample, option)).ids)
+      run.add(id);
   };
   if (!judges_options(sample)) add_prompt("");
   for (const data::TaskOption& option : sample.options) {
     if (judges_options(sample)) add_prompt(option.text);
-    add(option.text);
-    add(option.is_right);
+    run.add(option.text);
+    run.add(option.is_right);
   }
-  for (const std::string& reference : sample.references) add(reference);
-  return hash.hex();
+  for (const std::string& reference : sample.references) run.add(reference);
+  return run.hex();
 }
 
 }  // namespace dsrasq::eval

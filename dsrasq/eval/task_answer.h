@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dsrasq/eval/policy_list.h"
 #include "dsrasq/eval/task_prompt.h"
@@ -28,14 +29,22 @@ struct TaskAnswer {
   std::optional<Support> support;
 };
 
+/// Goes on greedily from what `session` has read, at most `max_tokens`; `stops` end it. Where one
+/// line counts, generating ends with it, and empty lines before it are gone through. Fills in the
+/// text and its tokens. Throws kInterrupted.
+TaskAnswer write_answer(session::Session& session, const TaskRules& rules, int64_t max_tokens,
+                        const std::vector<std::string>& stops = {});
+
 class TaskAnswerer {
  public:
   /// `max_tokens` of 0: as the rules say. `engine` must outlive this.
   TaskAnswerer(const session::Engine& engine, const PromptOptions& options, int64_t max_tokens)
       : engine_(engine), encoder_(engine.tokenizer(), options), max_tokens_(max_tokens) {}
 
-  /// Greedy. Options that are to be judged are asked for one by one, each in a session of its own;
-  /// one is chosen when yes is likelier than no. Throws kInterrupted.
+  /// Greedy. Where the policy prunes, of the texts stays what ContextPruner leaves, as one text;
+  /// `prompt_tokens` counts that, `seconds` and `cache_bytes` cover pruning too. Options that are
+  /// to be judged are asked for one by one, each in a session of its own; one is chosen when yes is
+  /// likelier than no. Throws kInterrupted.
   TaskAnswer answer(const NamedPolicy& policy, const TaskRules& rules,
                     const data::TaskSample& sample) const;
 
@@ -45,9 +54,10 @@ class TaskAnswerer {
 
  private:
   int64_t most_tokens(const TaskRules& rules) const;
-  TaskAnswer write_answer(session::Session& session, const TaskRules& rules) const;
   TaskAnswer generate(const NamedPolicy& policy, const TaskRules& rules,
                       const PromptTokens& prompt) const;
+  TaskAnswer answer_pruned(const NamedPolicy& policy, const TaskRules& rules,
+                           const data::TaskSample& sample) const;
   TaskAnswer judge(const NamedPolicy& policy, const TaskRules& rules,
                    const data::TaskSample& sample) const;
 

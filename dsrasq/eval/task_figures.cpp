@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -46,6 +47,9 @@ double bleu_value(Sums sums, double) {
   }
   return metrics::bleu(counts).score;
 }
+
+// Of the negative log-likelihood of texts and their tokens.
+double perplexity_value(Sums sums, double) { return sums[1] > 0 ? std::exp(sums[0] / sums[1]) : 0; }
 
 // Of options that are right and chosen, chosen, right.
 double f1a_value(Sums sums, double) {
@@ -132,7 +136,8 @@ std::vector<Score> babi_scores(const TaskSample& sample, const std::string& answ
 }  // namespace
 
 const Figure* find_figure(std::string_view name) {
-  static constexpr std::array<Figure, 12> kFigures{{{"em", 1, mean_value},
+  static constexpr std::array<Figure, 13> kFigures{{{"em", 1, mean_value},
+                                                    {"perplexity", 2, perplexity_value},
                                                     {"f1", 1, mean_value},
                                                     {"f1a", 3, f1a_value},
                                                     {"rouge1", 1, mean_value},

@@ -15,7 +15,7 @@
 namespace dsrasq::eval {
 
 /// A figure is made of sums over samples: of one number where it is a mean, of counts where it is
-/// taken over the whole corpus (`bleu`, `f1a`).
+/// taken over the whole corpus (`bleu`, `f1a`, `perplexity`).
 struct Figure {
   std::string_view name;
   size_t n_statistics = 0;
@@ -23,7 +23,7 @@ struct Figure {
 };
 
 /// Null when there is no figure of that name: em, f1, f1a, rouge1, rouge2, rougeL, rougeLsum, bleu,
-/// string_match, accuracy, babilong, score.
+/// string_match, accuracy, babilong, score, perplexity.
 const Figure* find_figure(std::string_view name);
 
 /// What an answer adds to one figure.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dsrasq/core/error.h"
+#include "dsrasq/eval/policy_list.h"
 #include "dsrasq/eval/statistics.h"
 #include "dsrasq/eval/task_figures.h"
 
@@ -110,6 +111,7 @@ void add_difference(Json& row, const Figure& figure, const Cell& cell, const Cel
 
 Json row_of(const Cell& cell, const Cell& first) {
   Json row{{"task", cell.task}, {"policy", cell.policy}, {"samples", cell.ids.size()}};
+  mark_untrained(row, cell.policy);
   for (const Score& score : cell.scores.front()) {
     const Figure& figure = *find_figure(score.figure);
     const auto statistics = statistics_of(cell, figure);
@@ -134,6 +136,7 @@ Json row_of(const Cell& cell, const Cell& first) {
 // A policy over all tasks: each task counts the same.
 Json overall(const Json& rows, const std::string& policy) {
   Json out{{"task", "all"}, {"policy", policy}, {"samples", 0}};
+  mark_untrained(out, policy);
   std::map<std::string, std::vector<double>> values;
   for (const Json& row : rows) {
     if (row.at("policy") != policy) continue;

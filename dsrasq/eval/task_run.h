@@ -52,6 +52,9 @@ class TaskSet {
 
   TaskKind kind() const { return kind_; }
   int64_t size() const { return n_samples_; }
+  /// Samples without a question of their own: the task asks for the same of all texts, or the text
+  /// itself asks.
+  int64_t n_unasked() const { return n_unasked_; }
 
   /// Calls `use` with the number, from 0, and each sample.
   using Use = std::function<void(int64_t number, const data::TaskSample& sample)>;
@@ -62,7 +65,7 @@ class TaskSet {
   std::vector<std::string> data_;
   std::string format_;
   int64_t most_ = 0;  ///< of each task; 0: all
-  int64_t n_samples_ = 0;
+  int64_t n_samples_ = 0, n_unasked_ = 0;
 };
 
 /// Runs and summarises. `base.name` lists the policies (parse_policies). The result has the first

@@ -157,6 +157,20 @@ TEST_F(TaskRun, MultiRcJudgesEveryOption) {
   EXPECT_HAS(error_text([&] { run(); }, ErrorCode::kInvalidArgument), "MultiRC has figures");
 }
 
+TEST_F(TaskRun, AttentionRagPrunesTheTextsOfAQuestion) {
+  base_.name = "full,attentionrag";
+  const Json result = run();
+  ASSERT_EQ(result["samples"].size(), 6u);
+  const Json& whole = result["samples"][0];
+  const Json& pruned = result["samples"][1];
+  EXPECT_EQ(pruned["policy"], "attentionrag");
+  EXPECT_LE(pruned["prompt_tokens"], whole["prompt_tokens"]);
+  EXPECT_NE(pruned["run"], whole["run"]) << "the same options but for pruning";
+  options_.data = {write("s.jsonl", R"({"document": "a b", "summary": "a"})").string()};
+  EXPECT_HAS(error_text([&] { run(TaskKind::kSummarization); }, ErrorCode::kInvalidArgument),
+             "policy 'attentionrag' prunes texts by the question, and 1 of 1 samples have none");
+}
+
 TEST_F(TaskRun, OtherKindsRun) {
   options_.max_tokens = 2;
   base_.name = "full";

@@ -1,9 +1,12 @@
 #include "dsrasq/policy/baselines.h"
 
+#include <ATen/Functions.h>
+
 #include <algorithm>
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/policy/band_layer.h"
+#include "dsrasq/policy/infini_layer.h"
 #include "dsrasq/policy/layered_policy.h"
 #include "dsrasq/policy/prompt_layer.h"
 #include "dsrasq/policy/quest_layer.h"
@@ -15,6 +18,7 @@ namespace {
 
 constexpr const char* kInBaselines = "policy.baselines";
 constexpr int64_t kDenseQuestLayers = 2;  // the first ones read everything, as in the paper
+constexpr double kInfiniGate = 0.05;      // of all heads; the decision page says why
 
 // One layer of a method: makes it, or says what it will hold.
 struct LayerPlan {
@@ -25,6 +29,7 @@ struct LayerPlan {
   HeadShape heads;
 
   bool is(std::string_view name) const { return options.name == name; }
+  bool is_infini() const { return is("infini") || is("infini-delta"); }
   const AttentionShape::Layer& own() const { return shape.layers[static_cast<size_t>(layer)]; }
   int64_t n_recent() const { return options.cache - options.sinks; }
   int64_t pages() const {
@@ -43,6 +48,9 @@ std::unique_ptr<LayerMemory> LayerPlan::make(const RetrievalHeads* retrieval) co
   if (is("h2o"))
     return std::make_unique<SteppedLayer>(heads, options.cache, h2o_evictor(options.cache));
   if (is("tova")) return std::make_unique<SteppedLayer>(heads, options.cache, tova_evictor());
+  if (is_infini())
+    return std::make_unique<InfiniLayer>(heads, options.cache, is("infini-delta"),
+                                         at::full({heads.n_heads}, kInfiniGate));
   if (is("quest")) return std::make_unique<QuestLayer>(heads, pages());
   if (is("razor"))
     return std::make_unique<RazorLayer>(
@@ -62,6 +70,7 @@ size_t LayerPlan::planned_bytes() const {
     return grows ? 0 : BandLayer::planned_bytes(heads, 0, own().sliding_window - 1);
   if (is("streaming-llm")) return BandLayer::planned_bytes(heads, options.sinks, n_recent());
   if (is("h2o") || is("tova")) return SteppedLayer::planned_bytes(heads, options.cache);
+  if (is_infini()) return InfiniLayer::planned_bytes(heads, options.cache);
   if (is("quest")) return QuestLayer::planned_bytes(heads, pages() > 0);
   if (is("razor"))
     return RazorLayer::planned_bytes_local(heads) * static_cast<size_t>(heads.n_kv_heads);
@@ -84,8 +93,9 @@ std::vector<LayerPlan> plans(const PolicyOptions& options, const AttentionShape&
 }  // namespace
 
 const std::vector<std::string>& baseline_names() {
-  static const std::vector<std::string> names{"streaming-llm", "h2o",   "tova", "snapkv",
-                                              "pyramidkv",     "quest", "razor"};
+  static const std::vector<std::string> names{"streaming-llm", "h2o",       "tova",
+                                              "snapkv",        "pyramidkv", "quest",
+                                              "razor",         "infini",    "infini-delta"};
   return names;
 }
 
@@ -96,6 +106,10 @@ bool is_baseline(std::string_view name) {
 
 bool baseline_grows(std::string_view name) {
   return name == "snapkv" || name == "pyramidkv" || name == "quest" || name == "razor";
+}
+
+bool baseline_is_untrained(std::string_view name) {
+  return name == "infini" || name == "infini-delta";
 }
 
 void check_baseline_options(const PolicyOptions& options) {

@@ -1,8 +1,9 @@
 #pragma once
 
 // The published methods that dsrasq is compared with, by name: streaming-llm, h2o, tova, snapkv,
-// pyramidkv, quest and razor. docs/decisions/compared-methods.md says how budgets, positions and
-// times of eviction are made comparable, and where that departs from the official code.
+// pyramidkv, quest, razor, infini and infini-delta. docs/decisions/compared-methods.md says how
+// budgets, positions and times of eviction are made comparable, and where that departs from the
+// official code.
 
 #include <memory>
 #include <string>
@@ -15,6 +16,10 @@ namespace dsrasq::policy {
 
 const std::vector<std::string>& baseline_names();
 bool is_baseline(std::string_view name);
+
+/// Whether a baseline is trained in its paper, and runs here on the model as it is, with a constant
+/// in place of what would be learned: its figures are no figures of the paper's method.
+bool baseline_is_untrained(std::string_view name);
 
 /// Throws kInvalidArgument where `options.cache` is too small for what the method needs.
 void check_baseline_options(const PolicyOptions& options);

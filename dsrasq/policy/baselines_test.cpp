@@ -151,7 +151,7 @@ TEST(Baselines, MemoryIsFixedOrGrowsAsPlanned) {
 }
 
 TEST(Baselines, AreNamedWhereANameIsUnknown) {
-  EXPECT_EQ(policy_names().size(), 13u);
+  EXPECT_EQ(policy_names().size(), 15u);
   PolicyOptions options;
   options.name = "magic";
   const std::string message =

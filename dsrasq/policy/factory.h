@@ -35,7 +35,7 @@ struct PolicyOptions {
     visit(
         name, "policy",
         "how the model attends: full, window, dsrasq, random, recency, oracle, or to compare with "
-        "streaming-llm, h2o, tova, snapkv, pyramidkv, quest, razor");
+        "streaming-llm, h2o, tova, snapkv, pyramidkv, quest, razor, infini, infini-delta");
     visit(window, "window", "recent tokens that every query attends to");
     visit(sinks, "sinks", "first tokens that every query attends to");
     visit(top_k, "topk", "most tokens that the retriever picks for a query and layer");
@@ -50,7 +50,7 @@ struct PolicyOptions {
     visit(
         cache, "cache",
         "tokens held per layer and KV head by streaming-llm, h2o, tova, snapkv, pyramidkv, razor, "
-        "and read by a query of quest");
+        "of a segment of infini, and read by a query of quest");
     visit(observed, "observed",
           "last tokens of a prompt whose attention says what snapkv and pyramidkv keep of it");
   }

@@ -34,6 +34,7 @@ struct LayerTokens {
   at::Tensor k;               ///< `[Hkv, T, D]` after RoPE
   at::Tensor v;               ///< `[Hkv, T, D]`
   at::Tensor q_without_rope;  ///< `[T, H, D]`
+  at::Tensor k_without_rope;  ///< `[T, Hkv, D]`
 };
 
 class LayerMemory {

@@ -44,7 +44,8 @@ at::Tensor LayeredPolicy::attend(const LayerInput& input) {
                                             .q = q.narrow(1, begin, n),
                                             .k = k.narrow(1, begin, n),
                                             .v = v.narrow(1, begin, n),
-                                            .q_without_rope = input.q.narrow(0, begin, n)}));
+                                            .q_without_rope = input.q.narrow(0, begin, n),
+                                            .k_without_rope = input.k.narrow(0, begin, n)}));
   }
   return at::cat(parts, 1).transpose(0, 1).to(input.q.scalar_type()).contiguous();
 }

@@ -23,6 +23,9 @@ std::string task_command(const TaskResult& result) {
     return std::any_of(result.rows.begin(), result.rows.end(),
                        [&](const TaskResult::Row& row) { return row.figure == figure; });
   };
+  const bool is_stream = std::any_of(result.rows.begin(), result.rows.end(),
+                                     [](const auto& row) { return row.policy == "alone"; });
+  if (is_stream) return has("perplexity") ? "eval dialogue" : "eval news";
   if (has("f1") || has("f1a") || has("em")) return "eval qa";
   if (has("rouge1")) return "eval summarization";
   if (has("bleu")) return "eval translation";
@@ -41,6 +44,7 @@ struct CommandName {
   std::string operator()(const AnswerResult& result) const {
     return result.way.empty() ? "ask" : "";
   }
+  std::string operator()(const SweepResult&) const { return "sweep"; }
 };
 
 }  // namespace
@@ -53,7 +57,8 @@ std::string command_of(const ResultFile& file) {
   const std::string next = " \\\n  ";
   std::string out = "dsrasq " + name, last;
   for (const Option& option : file.options) {
-    const bool is_last = option.name == "question";  // a word without a name of its own
+    // Words without a name of their own.
+    const bool is_last = option.name == "question" || option.name == "train-options";
     std::string words = is_last ? next + "--" : next + "--" + option.name;
     for (const std::string& value : option.values) words += ' ' + quoted(value);
     (is_last ? last : out) += words;
@@ -62,7 +67,8 @@ std::string command_of(const ResultFile& file) {
 }
 
 std::string kind_name(const ResultFile& file) {
-  static constexpr const char* kNames[] = {"perplexity", "needle", "tasks", "speed", "answers"};
+  static constexpr const char* kNames[] = {"perplexity", "needle",  "tasks",
+                                           "speed",      "answers", "sweep"};
   return kNames[file.result.index()];
 }
 

@@ -18,7 +18,8 @@ constexpr const char* kWhere = "report.result_file";
 constexpr uint64_t kMostBytes = 1ull << 30;
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 constexpr const char* kWanted =
-    "want what eval, bench or ask print with --json, or a record of tools/eval_questions.py";
+    "want what eval, bench or ask print with --json, the table of a sweep, or a record of "
+    "tools/eval_questions.py";
 
 std::string string_at(const JsonView& view, const char* key) { return view.at(key).string(); }
 
@@ -135,8 +136,11 @@ BenchResult bench_of(const JsonView& file) {
                            .slowest = number_at(row, "slowest"),
                            .fastest = number_at(row, "fastest"),
                            .cache_bytes = number_at(row, "cache_bytes"),
-                           .peak_bytes = number_at(row, "peak_bytes")});
-    if (row.find("segments")) result.what = "prefill";  // nothing else has them
+                           .peak_bytes = number_at(row, "peak_bytes"),
+                           .operations = maybe_number(row, "operations"),
+                           .cache_bytes_read = maybe_number(row, "cache_bytes_read")});
+    if (row.find("segments") && result.what.empty())
+      result.what = "prefill";  // nothing else has them
     for (const char* key : {"tokens_per_s", "slowest", "fastest"})
       if (number_at(row, key) <= 0) row.at(key).fail("is not above zero");
   });
@@ -144,6 +148,53 @@ BenchResult bench_of(const JsonView& file) {
     for (const auto& [policy, value] : exponents->value().items())
       if (const auto exponent = maybe_number(*exponents, policy.c_str()))
         result.exponents.emplace_back(policy, *exponent);
+  if (const auto growth = file.find("growth"))
+    for_each(*growth, [&](const JsonView& of) {
+      const auto exponent = maybe_number(of, "exponent");
+      if (!exponent) return;
+      const auto low = maybe_number(of, "low"), high = maybe_number(of, "high");
+      result.growth.push_back(
+          {.policy = string_at(of, "policy"),
+           .of = string_at(of, "of"),
+           .exponent = *exponent,
+           .interval = low && high ? std::optional(Bounds{*low, *high}) : std::nullopt});
+    });
+  return result;
+}
+
+void add_measured(const JsonView& view, SweepResult::Row& row) {
+  row.perplexity = number_at(view, "perplexity");
+  row.full_perplexity = number_at(view, "full_perplexity");
+  for (const char* key : {"perplexity", "full_perplexity"})
+    if (number_at(view, key) <= 0) view.at(key).fail("is not above zero");
+  row.change_percent = number_at(view, "change_percent");
+  row.change = maybe_bounds(view, "change_interval");
+  row.kl = number_at(view, "kl");
+  row.mean_retrieved = number_at(view, "mean_retrieved");
+  row.cache_bytes = number_at(view, "cache_bytes");
+  row.tokens_per_s = number_at(view, "tokens_per_s");
+  row.train_tokens_per_s = number_at(view, "train_tokens_per_s");
+  row.needle_accuracy = maybe_number(view, "needle_accuracy");
+  row.steps = count_at(view, "steps");
+  row.train_seconds = number_at(view, "train_seconds");
+}
+
+SweepResult sweep_of(const JsonView& file) {
+  SweepResult result;
+  for_each(file.at("rows"), [&](const JsonView& view) {
+    SweepResult::Row row;
+    row.point = string_at(view, "point");
+    row.top_k = number_at(view, "topk");
+    row.slots = number_at(view, "slots");
+    row.beta = number_at(view, "beta");
+    row.lambda_ret = number_at(view, "lambda_ret");
+    row.lambda_comp = number_at(view, "lambda_comp");
+    const std::string state = string_at(view, "state");
+    if (state == "failed") row.failure = string_at(view, "message");
+    row.is_finished = state == "finished";
+    if (row.is_finished) add_measured(view, row);
+    result.rows.push_back(std::move(row));
+  });
   return result;
 }
 
@@ -217,6 +268,7 @@ auto result_of(const JsonView& file) -> decltype(ResultFile::result) {
   if (const auto rows = file.find("rows")) {
     if (rows->size() == 0) rows->fail("is empty");
     const JsonView first = (*rows)[0];
+    if (first.find("point")) return sweep_of(file);
     if (first.find("task")) return tasks_of(file);
     if (first.find("perplexity")) return perplexity_of(file);
     if (first.find("accuracy")) return needle_of(file);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Result files, recognised by what is in them: the --json output of `eval`, `bench` and `ask`, and
-// the records of tools/eval_questions.py.
+// Result files, recognised by what is in them: the --json output of `eval`, `bench` and `ask`, the
+// table of `sweep`, and the records of tools/eval_questions.py.
 
 #include <cstdint>
 #include <filesystem>
@@ -72,10 +72,19 @@ struct BenchResult {
     int64_t length = 0;
     double tokens_per_s = 0, slowest = 0, fastest = 0;
     double cache_bytes = 0, peak_bytes = 0;
+    std::optional<double> operations, cache_bytes_read;  ///< counted, by bench scaling
   };
-  std::string what;  ///< "prefill" or "decode"; empty where the file does not say
+  /// How a quantity grows with the length (bench scaling).
+  struct Growth {
+    std::string policy;
+    std::string of;  ///< "seconds", "operations" or "cache_bytes_read"
+    double exponent = 0;
+    std::optional<Bounds> interval;
+  };
+  std::string what;  ///< "prefill", "decode" or "scaling"; empty where the file does not say
   std::vector<Row> rows;
   std::vector<std::pair<std::string, double>> exponents;  ///< of time against length, by policy
+  std::vector<Growth> growth;
 };
 
 /// One answer of `ask`, or several to questions whose evidence is known.
@@ -96,10 +105,29 @@ struct AnswerResult {
   std::vector<Answer> answers;
 };
 
+struct SweepResult {
+  /// One point of the grid: what was chosen, and what came of it.
+  struct Row {
+    std::string point;
+    double top_k = 0, slots = 0, beta = 0, lambda_ret = 0, lambda_comp = 0;
+    std::string failure;       ///< empty where it did not fail
+    bool is_finished = false;  ///< what follows was measured
+    double perplexity = 0, full_perplexity = 0, change_percent = 0;
+    std::optional<Bounds> change;
+    double kl = 0, mean_retrieved = 0, cache_bytes = 0;
+    double tokens_per_s = 0, train_tokens_per_s = 0;
+    std::optional<double> needle_accuracy;
+    int64_t steps = 0;
+    double train_seconds = 0;
+  };
+  std::vector<Row> rows;
+};
+
 struct ResultFile {
   std::string path, stem;
   Options options;  ///< of its `config`; empty where there is none
-  std::variant<PerplexityResult, NeedleResult, TaskResult, BenchResult, AnswerResult> result;
+  std::variant<PerplexityResult, NeedleResult, TaskResult, BenchResult, AnswerResult, SweepResult>
+      result;
 };
 
 /// Throws kBadInput naming the file, and the field where one is missing or no such thing, or what
@@ -110,7 +138,7 @@ ResultFile read_result(const std::filesystem::path& path);
 /// does not.
 std::string command_of(const ResultFile& file);
 
-/// "perplexity", "needle", "tasks", "speed" or "answers".
+/// "perplexity", "needle", "tasks", "speed", "answers" or "sweep".
 std::string kind_name(const ResultFile& file);
 
 }  // namespace dsrasq::report

@@ -18,6 +18,8 @@ Section needle_section(const std::vector<ResultFile>& files);
 Section task_section(const std::vector<ResultFile>& files);
 /// Tokens per second and memory against length.
 Section speed_section(const std::vector<ResultFile>& files);
+/// Perplexity over the grids of `sweep`, and what the prices of tokens and operations do.
+Section sweep_section(const std::vector<ResultFile>& files);
 /// What was read for answers, and how many questions were answered.
 Section answer_section(const std::vector<ResultFile>& files);
 

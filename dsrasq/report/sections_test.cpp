@@ -149,6 +149,30 @@ TEST_F(SectionsTest, SpeedsHaveTheirExponent) {
   EXPECT_EQ(ids(speed_section(without)), (Names{"speed-generating"}));
 }
 
+TEST_F(SectionsTest, WhatWasCountedIsDrawnBesideTheTime) {
+  const auto row = [](const char* policy, int length, const std::string& more) {
+    return concat(R"({"length": )", length, R"(, "policy": ")", policy, R"(", "tokens_per_s": 5,
+        "slowest": 5, "fastest": 5, "cache_bytes": 7, "peak_bytes": 9)",
+                  more, '}');
+  };
+  const std::string counted = R"(, "operations": 1e15, "cache_bytes_read": 3e9)";
+  const std::vector<ResultFile> files{
+      result("s.json", concat(R"({"what": "scaling", "rows": [)", row("full", 100, counted), ',',
+                              row("full", 200, counted), ',', row("h2o", 100, ""),
+                              R"(], "exponents": {"full": 1.5, "h2o": null}, "growth": [
+          {"policy": "full", "of": "seconds", "exponent": 1.5, "low": 1.4, "high": 1.6},
+          {"policy": "full", "of": "operations", "exponent": 1.25,
+           "low": null, "high": null}]})"))};
+  const Section section = speed_section(files);
+  EXPECT_EQ(ids(section), (Names{"speed-scaling", "memory-scaling", "counted-operations",
+                                 "counted-cache_bytes_read"}));
+  EXPECT_EQ(names(std::get<XyPlot>(section.figures[0].plot)),
+            (Names{"full: L^1.50 (1.40 to 1.60)", "h2o"}));
+  EXPECT_EQ(names(std::get<XyPlot>(section.figures[2].plot)), (Names{"full: L^1.25"}));
+  EXPECT_EQ(names(std::get<XyPlot>(section.figures[3].plot)), (Names{"full"}));
+  EXPECT_EQ(section.figures[2].table.rows.size(), 2u);
+}
+
 TEST_F(SectionsTest, PassagesLieWhereTheyWereRead) {
   const std::vector<ResultFile> files{result("ask.json", R"({"answer": "x", "passages": [
           {"file": "a.txt", "start": 10, "end": 20, "weight": 0.02},

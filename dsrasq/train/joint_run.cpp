@@ -160,19 +160,19 @@ at::Tensor JointRun::learn(const Stretch& stretch, CounterRng& rng) {
 }
 
 at::Tensor JointRun::accumulate(int64_t step) {
-  return share(step, [&](int64_t index) {
+  return share(sampler_.training_length(step), [&](int64_t index) {
     CounterRng rng(options_.seed, static_cast<uint64_t>(step),
                    kJointRowStream + static_cast<uint64_t>(index));
     return learn(sampler_.training(step, index), rng);
   });
 }
 
-at::Tensor JointRun::share(int64_t step, const std::function<at::Tensor(int64_t)>& learn) {
+at::Tensor JointRun::share(int64_t length, const std::function<at::Tensor(int64_t)>& learn) {
   for (ParameterGroup& group : parameters_.groups()) group.bank.gradient().zero_();
   at::Tensor sum;
   for (int64_t b = 0; b < options_.batch; ++b) {
     if (!input_.train.processes->has(b)) {
-      count_tokens(sampler_.training_length(step));
+      count_tokens(length);
       continue;
     }
     const at::Tensor metrics = learn(b);

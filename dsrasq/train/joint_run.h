@@ -83,9 +83,9 @@ class JointRun {
   double attention_flops(double tokens) const;
   int64_t tokens_read() const { return tokens_read_; }
   void count_tokens(int64_t n) { tokens_read_ += n; }
-  /// Of a step's batch calls `learn` for this process's stretches and counts the tokens of the
-  /// others': the sum of what it returns, divided by the batch.
-  at::Tensor share(int64_t step, const std::function<at::Tensor(int64_t index)>& learn);
+  /// Of a batch calls `learn` for this process's stretches and counts the `length` tokens of each
+  /// of the others': the sum of what it returns, divided by the batch.
+  at::Tensor share(int64_t length, const std::function<at::Tensor(int64_t index)>& learn);
 
  private:
   at::Tensor learn(const Stretch& stretch, CounterRng& rng);

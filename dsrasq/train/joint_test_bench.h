@@ -50,6 +50,7 @@ class JointBench : public TestBench {
     options.steps = 0;
     options.lora_rank = 0;
     options.slots = 0;
+    options.pool = 0;
     options.long_share = 0;
     options.recall_share = 0;
     options.rl.steps = 20;

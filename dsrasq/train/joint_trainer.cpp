@@ -22,17 +22,13 @@ constexpr double kJointBudgetForSteps = 0.95;
 
 }  // namespace
 
-void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
+void check_joint_options(const JointTrainOptions& o) {
   const auto want = [](bool ok, const char* what) {
     DSRASQ_CHECK(ok, kInvalidArgument, kInJointTrainer, what);
   };
   const auto is_weight = [](double value) { return value >= 0 && std::isfinite(value); };
   check_run_options(o, kInJointTrainer);
-  check_shares(input.train, o);
   check_policy_gradient_options(o.rl);
-  want(o.rl.steps == 0 || o.rl.baseline != "moving-average" || input.train.processes->size() == 1,
-       "--rl-baseline moving-average follows one stretch after the other: several processes want "
-       "leave-one-out");
   want(o.steps + o.rl.steps >= 1, "--steps or --rl-steps has to be at least 1");
   want(o.steps > 0 || o.time_budget <= 0, "--time-budget is for --steps, which are 0");
   want(o.rl.steps == 0 || o.rl.policy == "budget" || o.top_k > 0,
@@ -62,8 +58,18 @@ void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
   want(is_weight(o.lr_retriever) && is_weight(o.lr_threshold) && is_weight(o.lr_lora) &&
            is_weight(o.lr_slots) && is_weight(o.lr_gates) && is_weight(o.weight_decay),
        "learning rates and --weight-decay have to be 0 or more");
-  want(!input.adapter || input.adapter->base_fingerprint == input.train.fingerprint,
-       "the starting adapter is for another model");
+}
+
+void check_joint_options(const JointInput& input, const JointTrainOptions& o) {
+  check_joint_options(o);
+  check_shares(input.train, o);
+  DSRASQ_CHECK(
+      o.rl.steps == 0 || o.rl.baseline != "moving-average" || input.train.processes->size() == 1,
+      kInvalidArgument, kInJointTrainer,
+      "--rl-baseline moving-average follows one stretch after the other: several processes "
+      "want leave-one-out");
+  DSRASQ_CHECK(!input.adapter || input.adapter->base_fingerprint == input.train.fingerprint,
+               kInvalidArgument, kInJointTrainer, "the starting adapter is for another model");
 }
 
 namespace {
@@ -112,6 +118,14 @@ std::vector<OptimisedGroup> optimised(JointParameters& parameters,
   return groups;
 }
 
+// The credits of the policy gradient come from full attention with gradients, which long stretches
+// have no room for.
+StretchOptions ordinary_length(const TrainInput& input, const JointTrainOptions& options) {
+  StretchOptions stretches = stretch_options(input, options);
+  stretches.long_share = 0;
+  return stretches;
+}
+
 class JointTrainer final : private TrainingLoop {
  public:
   using Progress = std::function<void(const JointProgress&)>;
@@ -124,7 +138,8 @@ class JointTrainer final : private TrainingLoop {
         progress_(progress),
         sampler_(cache, input.train.encode, stretch_options(input.train, options)),
         run_(input, options, sampler_),
-        policy_gradient_(run_, input, options, sampler_),
+        gradient_sampler_(cache, input.train.encode, ordinary_length(input.train, options)),
+        policy_gradient_(run_, input, options, gradient_sampler_),
         optimiser_(optimised(run_.parameters(), options)),
         metrics_(kInJointTrainer) {
     if (const auto stored = start()) go_on_from(*stored);
@@ -176,6 +191,7 @@ class JointTrainer final : private TrainingLoop {
   const Progress& progress_;
   StretchSampler sampler_;
   JointRun run_;
+  StretchSampler gradient_sampler_;
   PolicyGradientRun policy_gradient_;
   GroupOptimiser optimiser_;
   StepMetrics metrics_;

@@ -50,7 +50,10 @@ JointPlan plan_joint_training(const JointInput& input, const JointTrainOptions& 
 /// How many joint steps a step of policy gradient takes, about.
 double policy_gradient_cost(const PolicyGradientOptions& options);
 
-/// Throws kInvalidArgument for options that are out of range or make no sense together.
+/// Throws kInvalidArgument for options that are out of range or make no sense together, whatever
+/// they are for.
+void check_joint_options(const JointTrainOptions& options);
+/// And for those that make none with this input.
 void check_joint_options(const JointInput& input, const JointTrainOptions& options);
 
 /// Trains and writes the adapter. Throws kStopped naming the step when a loss is no number (the

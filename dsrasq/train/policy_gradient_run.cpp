@@ -238,7 +238,8 @@ at::Tensor PolicyGradientRun::learn(int64_t step, int64_t index) {
 }
 
 at::Tensor PolicyGradientRun::accumulate(int64_t step) {
-  return run_.share(step, [&](int64_t index) { return learn(step, index); });
+  return run_.share(sampler_.training_length(step),
+                    [&](int64_t index) { return learn(step, index); });
 }
 
 JointScore PolicyGradientRun::score() {

@@ -14,12 +14,11 @@
 namespace dsrasq::train {
 namespace {
 
+using data::TaskAnswer;
 using data::TaskDocument;
-using data::TaskFormat;
 using data::TaskSample;
 
 constexpr const char* kInTaskTexts = "train.task_texts";
-constexpr const char* kSpace = " \t\r\n";
 constexpr int64_t kQuestionTail = 4;   // tokens: the end of a question already looks for the answer
 constexpr int64_t kPassageMargin = 2;  // tokens that a passage may take more beside its neighbours
 constexpr int64_t kTries = 64;         // at finding a passage that is not there yet
@@ -33,16 +32,8 @@ bool has_passages(const TaskSample& sample) {
 // Whether the question still makes sense far behind the documents.
 bool can_be_apart(const TaskSample& sample) { return !sample.question.empty(); }
 
-std::string trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
-  return std::string(text.substr(0, text.find_last_not_of(kSpace) + 1));
-}
-
 void check_trains(const TaskSample& sample, const std::string& path) {
-  const bool evaluates = sample.format == TaskFormat::kLongBench ||
-                         sample.format == TaskFormat::kRuler ||
-                         sample.format == TaskFormat::kKeyValue;
-  DSRASQ_CHECK(!evaluates, kBadInput, kInTaskTexts, path, ": ",
+  DSRASQ_CHECK(!data::only_evaluates(sample.format), kBadInput, kInTaskTexts, path, ": ",
                data::task_format_name(sample.format),
                " data is there to evaluate with, not to train on");
 }
@@ -133,25 +124,14 @@ size_t TaskTexts::draw(const std::vector<std::vector<size_t>>& files, CounterRng
   return pick(pick(files));
 }
 
-std::vector<TaskTexts::Answer> TaskTexts::answers_of(const TaskSample& sample) {
-  std::vector<Answer> answers;
-  for (const std::string& reference : sample.references)
-    answers.push_back({"", trimmed(reference)});
-  if (!answers.empty()) return answers;
-  for (const data::TaskOption& option : sample.options)
-    if (const std::string text = trimmed(option.text); !text.empty())
-      answers.push_back({text, option.is_right ? "yes" : "no"});
-  return answers;
-}
-
 bool TaskTexts::add(TaskSample sample, const std::string& path) {
   mark_supporting(sample.documents);
   TaskSample shortest = sample;
   if (has_passages(sample)) leave_out_distractors(shortest.documents);
   const int64_t room = options_.length - options_.prefix;
-  const std::vector<Answer> answers = answers_of(sample);
+  const std::vector<TaskAnswer> answers = data::task_answers(sample);
   int64_t longest = answers.empty() ? room + 1 : 0;
-  for (const Answer& answer : answers) {
+  for (const TaskAnswer& answer : answers) {
     const Parts parts = encode(shortest, answer);
     DSRASQ_CHECK(static_cast<int64_t>(parts.answer.size()) < room, kBadInput, kInTaskTexts, path,
                  ": the answer of sample ", sample.id, " has ", parts.answer.size(),
@@ -164,7 +144,7 @@ bool TaskTexts::add(TaskSample sample, const std::string& path) {
   return true;
 }
 
-TaskTexts::Parts TaskTexts::encode(const TaskSample& sample, const Answer& answer) const {
+TaskTexts::Parts TaskTexts::encode(const TaskSample& sample, const TaskAnswer& answer) const {
   const data::PromptText prompt =
       data::prompt_text(data::task_prompt(sample.format), sample, answer.option);
   const std::string_view text = prompt.text;
@@ -180,8 +160,7 @@ TaskTexts::Parts TaskTexts::encode(const TaskSample& sample, const Answer& answe
   }
   append(parts.documents, encode_(text.substr(done, prompt.question_at - done)));
   parts.question = encode_(text.substr(prompt.question_at));
-  const bool needs_space = std::string_view(kSpace).find(text.back()) == std::string_view::npos;
-  parts.answer = encode_((needs_space ? " " : "") + answer.text + (options_.end ? "" : "\n"));
+  parts.answer = encode_(data::answer_behind(text, answer.text) + (options_.end ? "" : "\n"));
   if (options_.end) parts.answer.push_back(*options_.end);
   return parts;
 }
@@ -219,7 +198,7 @@ void TaskTexts::add_distractors(TaskSample& sample, int64_t room, CounterRng& rn
   }
 }
 
-TaskTexts::Parts TaskTexts::encode_padded(const TaskSample& sample, const Answer& answer,
+TaskTexts::Parts TaskTexts::encode_padded(const TaskSample& sample, const TaskAnswer& answer,
                                           int64_t room, CounterRng& rng) const {
   if (!has_passages(sample)) return encode(sample, answer);
   TaskSample bare = sample, padded = sample;
@@ -234,8 +213,8 @@ TaskTexts::Parts TaskTexts::encode_padded(const TaskSample& sample, const Answer
 RecallStretch TaskTexts::stretch(size_t index, const std::vector<int32_t>& text,
                                  CounterRng& rng) const {
   const TaskSample& sample = samples_[index];
-  const std::vector<Answer> answers = answers_of(sample);
-  const Answer& answer =
+  const std::vector<TaskAnswer> answers = data::task_answers(sample);
+  const TaskAnswer& answer =
       answers[static_cast<size_t>(rng.below(static_cast<int64_t>(answers.size())))];
   const auto n = static_cast<int64_t>(text.size());
   const int64_t room = n - options_.prefix;

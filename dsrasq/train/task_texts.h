@@ -44,23 +44,19 @@ class TaskTexts {
   bool has_held_out() const { return !held_out_.empty(); }
 
  private:
-  struct Answer {
-    std::string option, text;
-  };
   /// A prompt as tokens, in the parts that other text may come between.
   struct Parts {
     std::vector<int32_t> documents, question, answer;
     TokenRange source;  ///< in `documents`: where the answer stands
     int64_t size() const;
   };
-  static std::vector<Answer> answers_of(const data::TaskSample& sample);
   /// False where the sample is too long.
   bool add(data::TaskSample sample, const std::string& path);
   void split(size_t first);
   /// Each file is as likely as any other, then each of its samples.
   static size_t draw(const std::vector<std::vector<size_t>>& files, CounterRng& rng);
-  Parts encode(const data::TaskSample& sample, const Answer& answer) const;
-  Parts encode_padded(const data::TaskSample& sample, const Answer& answer, int64_t room,
+  Parts encode(const data::TaskSample& sample, const data::TaskAnswer& answer) const;
+  Parts encode_padded(const data::TaskSample& sample, const data::TaskAnswer& answer, int64_t room,
                       CounterRng& rng) const;
   void add_distractors(data::TaskSample& sample, int64_t room, CounterRng& rng) const;
   int64_t passage_tokens(const data::TaskDocument& document) const;

@@ -27,6 +27,16 @@ std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
+// Opens the section of the tokens, which is the last.
+void begin_cache(formats::ChunkFileWriter& out, std::string_view vocabulary,
+                 std::string_view source, const std::vector<int64_t>& ends, bool narrow) {
+  out.add("vocabulary", bytes_of(vocabulary));
+  out.add("source", bytes_of(source));
+  out.add("ends", std::as_bytes(std::span(ends)));
+  const int64_t n_tokens = ends.empty() ? 0 : ends.back();
+  out.begin(narrow ? "tokens16" : "tokens32", static_cast<uint64_t>(n_tokens) * (narrow ? 2 : 4));
+}
+
 template <class Stored>
 void append_tokens(formats::ChunkFileWriter& out, const std::vector<int32_t>& ids) {
   std::vector<Stored> piece;
@@ -94,12 +104,26 @@ void write_token_cache(const fs::path& path, std::string_view vocabulary, std::s
   }
   const bool narrow = largest <= std::numeric_limits<uint16_t>::max();
   formats::ChunkFileWriter out(path, kKind, kVersion);
-  out.add("vocabulary", bytes_of(vocabulary));
-  out.add("source", bytes_of(source));
-  out.add("ends", std::as_bytes(std::span(ends)));
-  out.begin(narrow ? "tokens16" : "tokens32", static_cast<uint64_t>(n_tokens) * (narrow ? 2 : 4));
+  begin_cache(out, vocabulary, source, ends, narrow);
   for (const auto& ids : documents)
     narrow ? append_tokens<uint16_t>(out, ids) : append_tokens<int32_t>(out, ids);
+  out.commit();
+}
+
+void join_token_caches(const fs::path& path, std::string_view vocabulary, std::string_view source,
+                       const std::vector<int64_t>& ends, const std::vector<fs::path>& parts) {
+  const bool narrow = std::all_of(parts.begin(), parts.end(), [](const fs::path& part) {
+    return TokenCache(part).is_narrow();
+  });
+  formats::ChunkFileWriter out(path, kKind, kVersion);
+  begin_cache(out, vocabulary, source, ends, narrow);
+  for (const fs::path& part : parts) {
+    const TokenCache cache(part);
+    for (int64_t first = 0; first < cache.n_tokens(); first += kWritePiece) {
+      const auto ids = cache.read(first, std::min(kWritePiece, cache.n_tokens() - first));
+      narrow ? append_tokens<uint16_t>(out, ids) : append_tokens<int32_t>(out, ids);
+    }
+  }
   out.commit();
 }
 

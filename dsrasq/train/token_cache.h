@@ -36,6 +36,8 @@ class TokenCache {
   int64_t end(int64_t i) const { return ends_[static_cast<size_t>(i)]; }
   /// Tokens `first` to `first + n - 1`.
   std::vector<int32_t> read(int64_t first, int64_t n) const;
+  /// Whether a token takes 2 bytes, not 4.
+  bool is_narrow() const { return width_ == 2; }
 
  private:
   formats::ChunkFile file_;
@@ -48,6 +50,12 @@ class TokenCache {
 /// Writes documents of token ids to a cache that appears at `path` when all are there.
 void write_token_cache(const std::filesystem::path& path, std::string_view vocabulary,
                        std::string_view source, const std::vector<std::vector<int32_t>>& documents);
+
+/// The tokens of other caches, one cache after another, as documents that end at `ends` (ascending,
+/// the last at the number of tokens), whatever the documents were there. Holds a piece at a time.
+void join_token_caches(const std::filesystem::path& path, std::string_view vocabulary,
+                       std::string_view source, const std::vector<int64_t>& ends,
+                       const std::vector<std::filesystem::path>& parts);
 
 using Encode = std::function<std::vector<int32_t>(std::string_view text)>;
 

@@ -99,5 +99,21 @@ TEST_F(TokenCacheTest, ALimitIsSpreadOverTheDocumentsAndCutsBetweenCharacters) {
   EXPECT_EQ(cache.read(cache.begin(1), 1)[0], 0xc3);
 }
 
+TEST_F(TokenCacheTest, JoinedCachesHaveTheirTokensInOtherDocuments) {
+  const fs::path one = folder_ / "1.tokens", two = folder_ / "2.tokens";
+  write_token_cache(one, "vocab", "1", {{1, 2, 3}, {4}});
+  write_token_cache(two, "vocab", "2", {{5, 6}});
+  join_token_caches(path(), "vocab", "both", {2, 6}, {one, two});
+  const TokenCache cache(path());
+  EXPECT_EQ(cache.source(), "both");
+  EXPECT_EQ(cache.n_documents(), 2);
+  EXPECT_EQ(cache.end(0), 2);
+  EXPECT_EQ(cache.read(0, 6), (std::vector<int32_t>{1, 2, 3, 4, 5, 6}));
+  EXPECT_TRUE(cache.is_narrow());
+  write_token_cache(two, "vocab", "2", {{5, 65536}});
+  join_token_caches(path(), "vocab", "both", {6}, {one, two});
+  EXPECT_EQ(TokenCache(path()).read(3, 3), (std::vector<int32_t>{4, 5, 65536}));
+}
+
 }  // namespace
 }  // namespace dsrasq::train

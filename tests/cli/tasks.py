@@ -74,11 +74,58 @@ class Tasks(run.CliTest):
         mean = sum(row["string_match"] for row in result["rows"]) / 2
         self.assertAlmostEqual(self.json_of(done)["string_match_all"], mean)
 
+    def test_methods_that_prune_prompts_are_for_tasks(self):
+        data = self.jsonl("a.jsonl", RULER)
+        self.assertIn("1 of 1 samples have none",
+                      self.refused(2, "invalid_argument", "eval", "ruler", *MODEL[:4], "--policy", "attentionrag",
+                                   "--data", data))
+        self.assertIn("this command does not",
+                      self.refused(2, "invalid_argument", "eval", "news", "--policy", "full,attentionrag",
+                                   "--data", data, "--model", "none.gguf"))
+
     def test_people_see_rows(self):
         data = self.jsonl("a.jsonl", RULER)
         done = run.run("eval", "ruler", *MODEL, "--max-tokens", "2", "--data", data)
         self.assertIn("task=a policy=full samples=1 string_match=", done.stdout)
         self.assertNotIn("prediction", done.stdout)
+
+
+class Streams(run.CliTest):
+    def eval(self, kind, *words):
+        done = run.run("eval", kind, *MODEL, "--max-tokens", "3", *words, "--json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return self.json_of(done)
+
+    def test_news_by_age(self):
+        stories = [{"time": f"1987-06-0{day}T10:00", "title": f"Title {day}", "text": f"On day {day} it rained a lot."}
+                   for day in (1, 2, 3)]
+        data = self.file("n.jsonl", "".join(json.dumps(story) + "\n" for story in stories))
+        answers = self.folder / "answers.jsonl"
+        words = ["--data", data, "--from", "1987-06-02", "--ages", "0,1", "--opening", 3, "--predictions", answers]
+        result = self.eval("news", *words)
+        self.assertEqual([(row["task"], row["policy"], row["samples"]) for row in result["rows"][3:]],
+                         [("age 0", "full", 2), ("age 0", "window:window=32", 2), ("age 0", "alone", 2),
+                          ("age 1", "full", 1), ("age 1", "window:window=32", 1), ("age 1", "alone", 1)])
+        self.assertEqual(result["samples"][0]["references"], ["Title 2"])
+        self.assertEqual(len(answers.read_text().splitlines()), 9)
+        self.assertEqual(self.eval("news", *words)["samples"], result["samples"])
+        none = ["--model", "none.gguf"]
+        self.assertIn("want --data FILE", self.refused(2, "invalid_argument", "eval", "news", *none))
+        self.assertIn("no story is from 1999-01-01",
+                      self.refused(2, "invalid_argument", "eval", "news", "--data", data, "--from", "1999-01-01", *none))
+        self.assertIn("n.jsonl:1", self.refused(3, "bad_input", "eval", "news", *none, "--data",
+                                                self.file("n.jsonl", '{"time": "June", "title": "a", "text": "b"}')))
+
+    def test_dialogue(self):
+        data = self.file("d.txt", "How are you ? __eou__ Well . And you ? __eou__\n" * 20)
+        result = self.eval("dialogue", "--data", data, "--length", 60, "--samples", 1, "--replies", 2)
+        self.assertEqual([(row["task"], row["policy"], row["samples"]) for row in result["rows"]],
+                         [("d", "full", 2), ("d", "window:window=32", 2), ("d", "alone", 2)])
+        self.assertGreater(result["perplexity"], 1)
+        self.assertEqual(result["samples"][0]["references"], ["Well . And you ?"])
+        none = ["--model", "none.gguf"]
+        self.assertIn("has no __eou__", self.refused(3, "bad_input", "eval", "dialogue", *none, "--data",
+                                                     self.file("d.txt", "How are you?")))
 
 
 if __name__ == "__main__":

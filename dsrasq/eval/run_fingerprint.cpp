@@ -1,0 +1,14 @@
+#include "dsrasq/eval/run_fingerprint.h"
+
+namespace dsrasq::eval {
+
+RunFingerprint::RunFingerprint(const session::Engine& engine, policy::PolicyOptions options) {
+  add(engine.fingerprint());
+  add(engine.adapter_fingerprint());
+  add(engine.options().lora);
+  options.visit([&](const auto& value, const char*, const char*) { add(value); });
+  add(options.block);
+  add(options.seed);
+}
+
+}  // namespace dsrasq::eval
