@@ -73,7 +73,7 @@ void CudaPolicy::add_layer(int64_t index, const retriever::Adapter* adapter) {
                                         .head_dim = shape_.head_dim},
                        options_, adapter, index, device_);
     if (retrieves(options_) && options_.slots > 0 && adapter->slots.contains(index))
-      layer.slots.emplace(adapter->slots.at(index), device_);
+      layer.slots.emplace(adapter->slots.at(index), leaving_rule(options_), own.scale, device_);
   }
   layers_.push_back(std::move(layer));
 }
@@ -155,32 +155,11 @@ at::Tensor CudaPolicy::attend(const LayerInput& input) {
                         .scale = scale,
                         .first = position_},
                        ropes_[layer.rope].second);
-  if (layer.slots) add_slots(input, layer, window.out);
+  if (layer.slots)
+    layer.slots->add(
+        input.q, position_, [&](int64_t first, int64_t n) { return layer.pool->stored(first, n); },
+        window.out);
   return window.out.to(input.q.scalar_type());
-}
-
-// Takes into the slots the blocks that have wholly left the window, sinks excluded.
-void CudaPolicy::fold_left_blocks(Layer& layer, int64_t position) const {
-  const int64_t n_left = std::max<int64_t>(0, position - options_.window) / options_.block;
-  for (int64_t block = layer.slots->n_folds(); block < n_left; ++block) {
-    const int64_t first = std::max(block * options_.block, options_.sinks);
-    const auto [k, v] = layer.pool->stored(first, (block + 1) * options_.block - first);
-    layer.slots->fold(first - block * options_.block, k, v);
-  }
-}
-
-// The slots change at multiples of a block only, so each block of the call reads them as they are
-// there.
-void CudaPolicy::add_slots(const LayerInput& input, Layer& layer, const at::Tensor& out) const {
-  const double scale = shape_.layers[static_cast<size_t>(input.layer)].scale;
-  for (int64_t t = 0, n = 0; t < n_call_; t += n) {
-    const int64_t position = position_ + t;
-    n = std::min(n_call_ - t, options_.block - position % options_.block);
-    if (position % options_.block == 0) fold_left_blocks(layer, position);
-    const at::Tensor read = layer.slots->read(input.q.narrow(0, t, n), scale,
-                                              memory::lost_share(leaving_rule(options_), position));
-    if (read.defined()) out.narrow(0, t, n).add_(read);
-  }
 }
 
 size_t CudaPolicy::bytes() const {

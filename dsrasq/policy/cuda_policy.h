@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "dsrasq/policy/call_slots.h"
 #include "dsrasq/policy/cuda_pool.h"
 #include "dsrasq/policy/factory.h"
 #include "dsrasq/policy/flash_rows.h"
-#include "dsrasq/policy/masked_slots.h"
 #include "dsrasq/policy/policy.h"
 
 namespace dsrasq::policy {
@@ -45,14 +45,12 @@ class CudaPolicy final : public Policy {
   struct Layer {
     FlashRows rows;
     std::optional<CudaPool> pool;  // none where the model attends to all, or has a window
-    std::optional<MaskedSlots> slots;
+    std::optional<CallSlots> slots;
     size_t rope = 0;  // which of `ropes_`
   };
   void add_layer(int64_t index, const retriever::Adapter* adapter);
   size_t rope_of(const ops::Rope& rope);
   std::pair<at::Tensor, at::Tensor> append(const LayerInput& input, Layer& layer) const;
-  void fold_left_blocks(Layer& layer, int64_t position) const;
-  void add_slots(const LayerInput& input, Layer& layer, const at::Tensor& out) const;
 
   PolicyOptions options_;
   const AttentionShape& shape_;

@@ -165,7 +165,7 @@ TEST_F(CudaPolicyTest, SlotsGiveWhatTheCpuReads) {
                       .read_k = values(width * width, 0.1),
                       .read_v = values(width * width, 0.3),
                       .gate = std::vector<float>(kHeads, 0.8f)};
-  for (const int64_t cut : {700, 33})
+  for (const int64_t cut : {700, 33, 1})
     EXPECT_GT(share_of_equal_rows(options_of("dsrasq"), shape_with(), adapter, cut), 0.97);
 }
 

@@ -10,8 +10,8 @@ namespace dsrasq::policy {
 namespace {
 
 constexpr const char* kInLayeredPolicy = "policy.layered_policy";
-constexpr int64_t kCallTokens = 512;  // bounds the activations of a call
-constexpr int64_t kTileTokens = 128;  // bounds the logits of a layer
+constexpr int64_t kLayeredCallTokens = 512;  // bounds the activations of a call
+constexpr int64_t kTileTokens = 128;         // bounds the logits of a layer
 
 }  // namespace
 
@@ -19,7 +19,9 @@ LayeredPolicy::LayeredPolicy(std::string name, const AttentionShape& shape, at::
                              std::vector<std::unique_ptr<LayerMemory>> layers)
     : name_(std::move(name)), shape_(shape), device_(device), layers_(std::move(layers)) {}
 
-int64_t LayeredPolicy::admit(int64_t n_tokens) const { return std::min(n_tokens, kCallTokens); }
+int64_t LayeredPolicy::admit(int64_t n_tokens) const {
+  return std::min(n_tokens, kLayeredCallTokens);
+}
 
 void LayeredPolicy::begin(int64_t n_tokens) {
   n_call_ = n_tokens;

@@ -10,6 +10,7 @@
 
 #include "dsrasq/memory/lost_share.h"
 #include "dsrasq/ops/recompute.h"
+#include "dsrasq/policy/slot_blocks.h"
 
 namespace dsrasq::train {
 namespace {
@@ -17,7 +18,6 @@ namespace {
 using memory::SlotMode;
 
 constexpr double kFastest = 0.1, kSlowest = 0.001;  // 1 - beta of the first and the last slot
-constexpr double kNever = -1e30;                    // a logit without a share in the softmax
 
 std::vector<float> values_of(const at::Tensor& t) {
   const at::Tensor host = t.detach().to(at::kCPU, at::kFloat).contiguous();
@@ -29,73 +29,27 @@ at::Tensor tensor_of(const std::vector<float>& values, at::IntArrayRef shape) {
   return at::tensor(values, at::kFloat).view(shape);
 }
 
-// The slot whose turn it is at every block: [n_blocks].
-at::Tensor turns(const SlotTensors& p, int64_t n_blocks) {
-  return at::arange(n_blocks, at::TensorOptions(p.u_k.device()).dtype(at::kLong))
-      .remainder(p.u_k.size(1));
-}
-
-// How much of its tokens rows [n_blocks, block, d] a slot wants: [n_blocks, block, r], of kRotate
-// [n_blocks, block, 1] for the slot whose turn it is, of kPosition [block, r] for every block.
-at::Tensor token_logits(const SlotTensors& p, const at::Tensor& rows, const at::Tensor& u) {
-  if (p.mode == SlotMode::kPosition) return u;
-  if (p.mode == SlotMode::kContent) return rows.matmul(u);
-  return rows.matmul(u.index_select(1, turns(p, rows.size(0))).t().unsqueeze(2));
-}
-
-// What every block brings: [n_blocks, r, d], of kRotate [n_blocks, 1, d].
-at::Tensor summaries(const SlotTensors& p, const at::Tensor& k, const at::Tensor& v,
-                     int64_t sinks) {
-  const int64_t n_blocks = k.size(0), block = k.size(1);
-  const at::Tensor is_sink =
-      (at::arange(n_blocks * block, k.options().dtype(at::kLong).requires_grad(false)) < sinks)
-          .view({n_blocks, block, 1});
-  const auto summary = [&](const at::Tensor& rows, const at::Tensor& u) {
-    const at::Tensor logits = token_logits(p, rows, u).masked_fill(is_sink, kNever);
-    return logits.softmax(1).transpose(1, 2).matmul(rows);
-  };
-  return summary(k, p.u_k) + summary(v, p.u_v);
-}
-
-// The share of every block in C_t / (1 - beta^t) after a block, by `age`, how much older than that
-// one it is [state, block]: [r, state, block].
-at::Tensor decayed_shares(const SlotTensors& p, const at::Tensor& age) {
-  const at::Tensor keep =
-      (p.learns_beta() ? p.beta_logit.sigmoid() : at::full({1}, p.fixed_beta, p.gate.options()))
-          .view({-1, 1, 1});
-  const at::Tensor n_folds = age.select(1, 0).unsqueeze(1) + 1;  // [state, 1]
-  return (keep.pow(age.clamp_min(0)) * (1 - keep) / (1 - keep.pow(n_folds)))
-      .masked_fill(age < 0, 0);
-}
-
-// Of kRotate: the newest block whose turn a slot's was, alone.
-at::Tensor rotated_shares(const SlotTensors& p, const at::Tensor& age) {
-  const int64_t r = p.u_k.size(1);
-  const at::Tensor slot = at::arange(r, age.options()).view({-1, 1, 1});
-  return (turns(p, age.size(0)).eq(slot) & (age >= 0) & (age < r)).to(p.u_k.scalar_type());
+// What inference multiplies with.
+policy::SlotWeights weights_of(const SlotTensors& p) {
+  at::Tensor beta;
+  if (p.mode != SlotMode::kRotate)
+    beta = p.learns_beta() ? p.beta_logit.sigmoid()
+                           : at::full({1}, p.fixed_beta, p.gate.options().requires_grad(false));
+  return {p.mode, p.u_k, p.u_v, beta, p.read_k, p.read_v};
 }
 
 // What is read after every block: [n_blocks, r, d]. A block that is more than `live` blocks older
 // than the newest gets no gradient.
-at::Tensor states(const SlotTensors& p, const at::Tensor& added, int64_t live) {
+at::Tensor states(const policy::SlotWeights& weights, const at::Tensor& added, int64_t live) {
   const int64_t n_blocks = added.size(0);
-  const at::Tensor block =
-      at::arange(n_blocks, added.options().dtype(at::kLong).requires_grad(false));
-  const at::Tensor age = block.unsqueeze(1) - block;  // [state, block]
-  const at::Tensor shares =
-      p.mode == SlotMode::kRotate ? rotated_shares(p, age) : decayed_shares(p, age);
+  const at::Tensor shares = policy::state_shares(weights, n_blocks, 0).blocks;
   const at::Tensor by_slot = added.transpose(0, 1);  // [r, block, d]
   if (live >= n_blocks) return shares.matmul(by_slot).transpose(0, 1);
-  const at::Tensor is_live = age <= live;
+  const at::Tensor block = at::arange(n_blocks, at::TensorOptions(added.device()).dtype(at::kLong));
+  const at::Tensor is_live = block.unsqueeze(1) - block <= live;
   return (shares.masked_fill(is_live.logical_not(), 0).matmul(by_slot) +
           shares.masked_fill(is_live, 0).matmul(by_slot.detach()))
       .transpose(0, 1);
-}
-
-// Of kRotate: the slots that no block up to a state has filled, [n_states, 1, 1, r].
-at::Tensor unfilled(const SlotTensors& p, int64_t n_states) {
-  const auto longs = at::TensorOptions(p.u_k.device()).dtype(at::kLong);
-  return at::arange(p.u_k.size(1), longs) > at::arange(n_states, longs).view({-1, 1, 1, 1});
 }
 
 memory::LeavingRule leaving_rule(const SlotRules& rules) {
@@ -115,35 +69,24 @@ at::Tensor shares(const SlotRules& rules, const at::Tensor& q) {
 }
 
 // What the rows from block lag + 1 on read of the states before them.
-at::Tensor read_states(const SlotTensors& p, const at::Tensor& q, const at::Tensor& k,
+at::Tensor read_blocks(const SlotTensors& p, const at::Tensor& q, const at::Tensor& k,
                        const at::Tensor& v, double scale, const SlotRules& rules) {
-  const int64_t n_tokens = q.size(0), n_heads = q.size(1), head_dim = q.size(2);
-  const int64_t n_kv = k.size(1), block = rules.block, width = n_kv * head_dim;
-  const int64_t lag = rules.lag(), n_states = rules.n_states(n_tokens);
+  const int64_t n_tokens = q.size(0), block = rules.block, n_states = rules.n_states(n_tokens);
   const auto dtype = p.u_k.scalar_type();
   const auto blocks = [&](const at::Tensor& t) {
-    return t.narrow(0, 0, n_states * block).to(dtype).reshape({n_states, block, width});
+    return t.narrow(0, 0, n_states * block).to(dtype).reshape({n_states, block, -1});
   };
   const int64_t live =
-      rules.horizon > 0 ? std::max<int64_t>(0, rules.horizon / block - lag - 1) : n_states;
-  const at::Tensor slots = states(p, summaries(p, blocks(k), blocks(v), rules.sinks), live);
-  const auto read_out = [&](const at::Tensor& weight) {  // [n_states, Hkv, r, D]
-    return slots.unsqueeze(1).matmul(weight.unsqueeze(0));
-  };
-  const int64_t first = (lag + 1) * block, n_rows = n_tokens - first;
+      rules.horizon > 0 ? std::max<int64_t>(0, rules.horizon / block - rules.lag() - 1) : n_states;
+  const policy::SlotWeights weights = weights_of(p);
+  const at::Tensor added = policy::block_summaries(weights, blocks(k), blocks(v), 0, rules.sinks);
+  const policy::SlotHeads heads = policy::slot_heads(weights, states(weights, added, live), scale);
+  const int64_t first = (rules.lag() + 1) * block, n_rows = n_tokens - first;
   const at::Tensor rows = at::constant_pad_nd(q.narrow(0, first, n_rows).to(dtype),
                                               {0, 0, 0, 0, 0, n_states * block - n_rows});
-  const at::Tensor queries = rows.view({n_states, block, n_kv, n_heads / n_kv, head_dim})
-                                 .permute({0, 2, 3, 1, 4})
-                                 .reshape({n_states, n_kv, n_heads / n_kv * block, head_dim});
-  at::Tensor logits = queries.matmul(read_out(p.read_k).transpose(2, 3)) * scale;
-  if (p.mode == SlotMode::kRotate) logits = logits.masked_fill(unfilled(p, n_states), kNever);
-  const at::Tensor read = logits.softmax(3)
-                              .matmul(read_out(p.read_v))
-                              .view({n_states, n_kv, n_heads / n_kv, block, head_dim})
-                              .permute({0, 3, 1, 2, 4})
-                              .reshape({n_states * block, n_heads, head_dim})
-                              .narrow(0, 0, n_rows);
+  const at::Tensor queries = rows.view({n_states, block, q.size(1), q.size(2)});
+  const at::Tensor read =
+      policy::read_states(weights, heads, queries, 1).reshape(rows.sizes()).narrow(0, 0, n_rows);
   const at::Tensor share = shares(rules, q).narrow(0, 0, n_rows);
   const at::Tensor gated = read * (p.gate.tanh().unsqueeze(1) * share);
   return at::constant_pad_nd(gated.to(q.scalar_type()), {0, 0, 0, 0, first, 0});
@@ -225,7 +168,7 @@ at::Tensor read_slots(const SlotTensors& slots, const at::Tensor& q, const at::T
         SlotTensors p{.mode = mode, .fixed_beta = fixed_beta};
         size_t next = 3;
         p.visit([&](const char*, at::Tensor& part) { part = t[next++]; });
-        return std::vector<at::Tensor>{read_states(p, t[0], t[1], t[2], scale, rules)};
+        return std::vector<at::Tensor>{read_blocks(p, t[0], t[1], t[2], scale, rules)};
       },
       inputs)[0];
 }
