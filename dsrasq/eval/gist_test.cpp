@@ -37,7 +37,8 @@ TEST(Gist, TheRightPassageIsTheFirstTextsAndNobodyReadIt) {
 
 class GistRun : public FolderTest {
  protected:
-  GistRun() {
+  void SetUp() override {
+    FolderTest::SetUp();
     const std::string text = read_file(kText);
     std::string lines;
     for (size_t i = 0; i < 4; ++i) {
