@@ -46,7 +46,7 @@ std::optional<std::string> plan_difference(const text::JsonView& file, const nlo
   const nlohmann::json& ours = now["points"];
   for (size_t i = 0; i < std::min(points.size(), ours.size()); ++i) {
     const std::string& name = points[i].at("point").string();
-    if (name != ours[i]["point"])
+    if (name != ours[i]["point"].get<std::string>())
       return concat("its point ", i + 1, " is ", name, ", not ",
                     ours[i]["point"].get<std::string>());
     if (auto found = difference(points[i].value(), ours[i], "at point " + name)) return found;
