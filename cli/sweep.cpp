@@ -231,7 +231,8 @@ Json run_sweep(const SweepConfig& given, const Console& console) {
 Command sweep_command() {
   return make_command<SweepConfig>(
       {"sweep", "short joint trainings over a grid of options, each measured, and one table",
-       "  dsrasq sweep -o sweep --data books.tokens --text validation.jsonl.xz --device cuda\n"
+       "  dsrasq sweep -o sweep --data books.tokens --text validation.jsonl.xz --pool 2048 "
+       "--device cuda\n"
        "  dsrasq sweep -o prices --data books.tokens --text book.txt --topk 256 --slots 0 "
        "--beta 0 --lambda-ret 5e-5,1.2e-4,3e-4 --steps 100 -- --thresholds --length 4096\n"
        "The same command goes on after a stop; dsrasq report sweep/table.json -o sweep.html draws "

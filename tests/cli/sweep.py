@@ -26,8 +26,8 @@ class Sweep(run.CliTest):
 
     def words(self, *words, training=()):
         return ("sweep", "-o", self.out, "--data", self.text, "--text", self.text, "--model", MODEL, "--adapter",
-                "none", "--topk", 4, "--slots", 2, "--beta", "0.9,0.99", "--steps", 1, "--length", 96, "--samples", 1,
-                "--threads", 1, *words, "--", *TRAINING, *training)
+                "none", "--topk", 4, "--slots", 2, "--pool", 16, "--beta", "0.9,0.99", "--steps", 1, "--length", 96,
+                "--samples", 1, "--threads", 1, *words, "--", *TRAINING, *training)
 
     def processes(self):
         """Command lines that speak of the sweep's folder."""

@@ -58,7 +58,8 @@ class Training(run.CliTest):
         self.assertFalse(self.adapter.exists())
 
     def test_an_adapter_keeps_the_mode_of_its_slots(self):
-        self.done(*self.joint("--adapter", "none", "--slots", 2, "--block", 16, "--slot-mode", "rotate"))
+        self.done(*self.joint("--adapter", "none", "--slots", 2, "--pool", 16, "--block", 16,
+                              "--slot-mode", "rotate"))
         shown, _ = self.done("inspect", self.adapter)
         self.assertEqual((shown["slots"], shown["slot_mode"]), (2, "rotate"))
         first, self.adapter = self.adapter, self.folder / "b.safetensors"
