@@ -264,6 +264,39 @@ TEST_F(JointTrainerTest, AnswersToTasksAreLearnedWhereTheyAreAsked) {
       "holds a training of another model or of other data");
 }
 
+TEST_F(JointTrainerTest, RecalledTokensCountWhereNothingIsLost) {
+  const JointBench bench(folder_);
+  const std::string data = bench.path("long");
+  std::vector<std::vector<int32_t>> documents(2, std::vector<int32_t>(2000));
+  for (int32_t i = 0; i < 2000; ++i) documents[0][static_cast<size_t>(i)] = i * i * 3 % 61;
+  documents[1] = documents[0];
+  write_token_cache(data, "letters", "test", documents);
+  const TokenCache cache(data);
+  const JointInput input = bench.joint_input();
+  const StretchSampler sampler(cache, input.train.encode,
+                               {.length = 1800,  // room for planted details
+                                .long_share = 0,
+                                .recall_share = 1,
+                                .recall = {.facts = 2, .echoes = 2, .min_distance = 40}});
+  const auto metrics = [&](double pool_share) {
+    JointTrainOptions options = bench.options("a");
+    options.length = 1800;
+    options.retriever_weight = 0;
+    options.recall_weight = 4;
+    options.pool_share = pool_share;
+    return JointRun(input, options, sampler).accumulate(0);
+  };
+  const auto value = [](const at::Tensor& of, int64_t metric) { return of[metric].item<float>(); };
+  const at::Tensor all = metrics(0), limited = metrics(1);
+  for (const at::Tensor& m : {all, limited}) {
+    EXPECT_EQ(value(m, kJointRecalls), 1);
+    EXPECT_EQ(value(m, kJointAnswers), 0);
+    EXPECT_GT(value(m, kJointRecallNll), 1);
+  }
+  EXPECT_NEAR(value(all, kJointLoss), value(all, kJointKl) + 4 * value(all, kJointRecallNll), 1e-4);
+  EXPECT_NEAR(value(limited, kJointLoss), value(limited, kJointKl), 1e-5);
+}
+
 TEST_F(JointTrainerTest, ALossThatIsNoNumberStopsWithItsStep) {
   const JointBench bench(folder_);
   JointTrainOptions options = bench.options("a");
