@@ -20,7 +20,7 @@ struct SweepConfig {
   std::vector<double> beta{0.9, 0.99, 0.999}, lambda_ret{0}, lambda_comp{0};
   int64_t steps = 50;
   double time_budget = 0;
-  int64_t length = 8192, samples = 12, pool = 0, needle_samples = 0;
+  int64_t length = 8192, samples = 12, pool = 0, needle_samples = 0, needle_pool = 0;
   std::string retrieve = "auto";
   int64_t jobs = 0;
   std::vector<int64_t> gpus;
@@ -47,6 +47,7 @@ struct SweepConfig {
       "command has it");
     v(retrieve, "retrieve", "how many are: topk, threshold, budget, or auto (as trained)");
     v(needle_samples, "needle-samples", "needles looked for at each point; 0: none");
+    v(needle_pool, "needle-pool", "the pool while needles are looked for; 0: --pool");
     v(jobs, "jobs", "points at a time; 0: one for each GPU, or one");
     v(gpus, "gpus", "numbers of the GPUs to use; default: all");
     v(keep_adapters, "keep-adapters", "keep the adapter of every point");

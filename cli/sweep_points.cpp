@@ -49,6 +49,7 @@ void check_numbers(const SweepConfig& config) {
   want("samples", config.samples, 1, 1'000'000);
   want("needle-samples", config.needle_samples, 0, 1'000'000);
   want("pool", config.pool, 0, 1 << 24);
+  want("needle-pool", config.needle_pool, 0, 1 << 24);
   DSRASQ_CHECK(config.time_budget >= 0, kInvalidArgument, kInSweepPoints,
                "--time-budget has to be 0 or more");
 }
@@ -88,11 +89,11 @@ class PointMaker {
     const Words shared = reading(at, adapter, trained);
     add_evaluation<EvalConfig<eval::PerplexityOptions>>(
         "perplexity", {"--policy", "full,dsrasq", "--samples", std::to_string(config_.samples)},
-        shared, point);
+        with(shared, pool(config_.pool)), point);
     if (config_.needle_samples > 0)
       add_evaluation<EvalConfig<eval::NeedleOptions>>(
           "needle", {"--policy", "dsrasq", "--samples", std::to_string(config_.needle_samples)},
-          shared, point);
+          with(shared, pool(config_.needle_pool > 0 ? config_.needle_pool : config_.pool)), point);
     return point;
   }
 
@@ -106,7 +107,7 @@ class PointMaker {
                            sweep::Point& point) const {
     Words words = with(config_.train_options,
                        {"--data", data_, "--output", adapter, "--adapter", config_.engine.adapter});
-    words = with(words, engine());
+    words = with(with(words, engine()), pool(config_.pool));
     for (const auto& [option, value] : at.values.items()) {
       words.push_back("--" + option);
       words.push_back(value.dump());
@@ -149,10 +150,12 @@ class PointMaker {
 
   // What all commands are told.
   Words engine() const {
-    Words words{"--model", config_.engine.model, "--device", config_.engine.device, "--threads",
-                threads_};
-    if (config_.pool > 0) words = with(words, {"--pool", std::to_string(config_.pool)});
-    return words;
+    return {"--model", config_.engine.model, "--device", config_.engine.device, "--threads",
+            threads_};
+  }
+
+  static Words pool(int64_t tokens) {
+    return tokens > 0 ? Words{"--pool", std::to_string(tokens)} : Words{};
   }
 
   template <class Config>
