@@ -12,36 +12,19 @@
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/parallel.h"
 #include "dsrasq/kernels/packed_linear.h"
+#include "dsrasq/kernels/packed_linear_call.h"
 #include "dsrasq/kernels/packed_linear_decode-inl.h"
-#include "dsrasq/kernels/part_vectors-inl.h"
+#include "dsrasq/kernels/packed_linear_store-inl.h"
 #include "dsrasq/kernels/scratch.h"
 
 #ifndef DSRASQ_KERNELS_PACKED_LINEAR_CALL
 #define DSRASQ_KERNELS_PACKED_LINEAR_CALL
 namespace dsrasq::kernels {
 
-// Up to kMostDirectRows rows, weights go from memory to the sums in registers, kDirectRows rows at
-// a time. With more, a panel is expanded to fp32 first, kBlockDepth k at a time: 192 KiB, for L2.
+// Rows that the direct path does at a time.
 constexpr int kDirectRows = 4;
-constexpr int64_t kMostDirectRows = 8;
+// A panel is expanded to fp32 in blocks of so many k: 192 KiB, for L2.
 constexpr int64_t kBlockDepth = 1024;
-
-struct LinearCall {
-  const float* x;
-  int64_t m, x_stride;
-  float* y;
-  int64_t y_stride;
-  const float* bias;
-  const std::byte* data;
-  int64_t cols;
-};
-
-// A part of the work: panels of one run, rows of x.
-struct LinearTile {
-  const PanelRun* run;
-  int64_t panel_begin, panel_end;  // within the run
-  int64_t row_begin, row_end;
-};
 
 }  // namespace dsrasq::kernels
 #endif
@@ -56,26 +39,6 @@ constexpr int kTileRows = kManyRegisters ? 8 : 6;
 constexpr int kTileVecs = kManyRegisters ? 3 : 2;
 // Of the direct path for one row, whose sums in flight are few: a half or the whole of a panel.
 constexpr int kRowVecs = kLanes >= 8 ? 3 : kTileVecs;
-
-HWY_INLINE const uint8_t* panel_at(const LinearCall& call, const PanelRun& run, int64_t panel) {
-  return reinterpret_cast<const uint8_t*>(call.data) + run.offset + panel * run.panel_bytes;
-}
-
-// Writes sum[kRows][kCount], plus bias, to `rows` rows at `column`; `n` columns are there.
-template <int kRows, int kCount>
-HWY_INLINE void store_sums(const Floats* sum, const LinearCall& call, int64_t row, int64_t rows,
-                           int64_t column, int64_t n, bool with_bias) {
-  unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
-    const int64_t left = n - c * kLanes, at = column + c * kLanes;
-    if (left <= 0) return;
-    const Floats bias = with_bias ? load_part(call.bias + at, left) : hn::Zero(FloatTag());
-    unroll<kRows>([&](auto r) DSRASQ_INLINE_LAMBDA {
-      if (r >= rows) return;
-      const Floats v = sum[r * kCount + c];
-      store_part(with_bias ? hn::Add(v, bias) : v, call.y + (row + r) * call.y_stride + at, left);
-    });
-  });
-}
 
 // Few rows: no fp32 copy of the weights. Rows past the end repeat the last one and are not stored.
 template <PanelFormat kFormat, int kRows, int kVecs>
@@ -246,6 +209,12 @@ struct Grid {
   }
 };
 
+void run_tile(const LinearCall& call, const LinearTile& tile) {
+  const bool has_codes = panel_layout(tile.run->format).scale != PanelScale::kNone;
+  if (call.codes != nullptr && has_codes) return int8_tile_function()(call, tile);
+  HWY_DYNAMIC_DISPATCH(run_linear_tile)(call, tile);
+}
+
 void run_tile(const LinearCall& call, const PackedLinear& w, const Grid& grid, int64_t index) {
   int64_t unit = index % grid.n_units;
   const int64_t row = index / grid.n_units * grid.block_rows;
@@ -255,21 +224,34 @@ void run_tile(const LinearCall& call, const PackedLinear& w, const Grid& grid, i
       const int64_t panel = unit * grid.unit_panels;
       const LinearTile tile{&run, panel, std::min(panel + grid.unit_panels, run.n_panels), row,
                             std::min(row + grid.block_rows, call.m)};
-      return HWY_DYNAMIC_DISPATCH(run_linear_tile)(call, tile);
+      return run_tile(call, tile);
     }
     unit -= n_units;
   }
 }
 
+bool has_codes(const PackedLinear& w) {
+  return std::any_of(w.runs().begin(), w.runs().end(), [](const PanelRun& run) {
+    return panel_layout(run.format).scale != PanelScale::kNone;
+  });
+}
+
 }  // namespace
 
+bool has_int8_products() { return int8_tile_function() != nullptr; }
+
 void linear(const PackedLinear& w, const float* x, int64_t m, int64_t x_stride, float* y,
-            int64_t y_stride, const float* bias) {
+            int64_t y_stride, const float* bias, Products products) {
   DSRASQ_CHECK(x_stride >= w.cols() && y_stride >= w.rows(), kInvalidArgument,
                "kernels.packed_linear", "strides ", x_stride, " and ", y_stride,
                " are below the matrix's ", w.cols(), " and ", w.rows());
   if (m <= 0 || w.rows() == 0) return;
-  const LinearCall call{x, m, x_stride, y, y_stride, bias, w.data(), w.cols()};
+  LinearCall call{x, m, x_stride, y, y_stride, bias, w.data(), w.cols()};
+  RowCodes codes;
+  if (products == Products::kInt8 && has_int8_products() && has_codes(w)) {
+    codes = encode_rows(x, m, w.cols(), x_stride);
+    call.codes = &codes;
+  }
   const Grid grid(w, m);
   parallel_for(grid.n_units * grid.n_blocks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) run_tile(call, w, grid, i);

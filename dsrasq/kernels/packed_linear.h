@@ -1,10 +1,12 @@
 #pragma once
 
-// y = x W^T with W kept quantised in memory and the arithmetic in fp32 on its exact values.
+// y = x W^T with W kept quantised in memory: in fp32 on its exact values, or in integers on its
+// codes and on x in 8 bits.
 //
 // Batch invariance: within one instruction set, the bits of an output row depend on its input row
 // and the weights alone, never on the number of rows in the call, on threads, or on tiling. Every
-// output is one chain of fused multiply-adds over k = 0, 1, ..., K - 1.
+// output is one chain of fused multiply-adds: in fp32 over k = 0, 1, ..., K - 1, in integers over
+// groups of k, within which the sum is exact.
 
 #include <cstddef>
 #include <cstdint>
@@ -92,10 +94,19 @@ class PackedLinear {
   RawBuffer data_;
 };
 
+/// What is multiplied. `kInt8`: where W has codes (not plain numbers) and the machine has AVX2,
+/// codes times x in blocks of 32 of 8 bits, which changes x by at most half of 1/127 of a block's
+/// largest value; elsewhere as `kFp32`.
+enum class Products : uint8_t { kFp32, kInt8 };
+/// Whether this machine has what `kInt8` wants.
+bool has_int8_products();
+/// For tests: as on a machine without AVX-512's VNNI, or by what there is.
+void allow_linear_vnni(bool allowed);
+
 /// y = x W^T (+ bias). `x` `[m, cols]`, `y` `[m, rows]`, strides in floats between rows; x and y
 /// may not overlap; `bias` `[rows]` or null. Runs on the threads of `parallel_for`.
 void linear(const PackedLinear& w, const float* x, int64_t m, int64_t x_stride, float* y,
-            int64_t y_stride, const float* bias = nullptr);
+            int64_t y_stride, const float* bias = nullptr, Products products = Products::kFp32);
 
 /// y[i] = row rows[i] of W, `[n, cols]` without padding: the embedding look-up. Exact values.
 /// Throws kInvalidArgument for a row outside the matrix.

@@ -132,7 +132,7 @@ const Stack& stack_of(WeightType type) {
 }
 
 // A forward pass of m tokens; the head sees the last one alone, as in generation.
-template <WeightType kType>
+template <WeightType kType, Products kProducts>
 void smollm2_linears(benchmark::State& state) {
   use_threads();
   const Stack& stack = stack_of(kType);
@@ -140,8 +140,9 @@ void smollm2_linears(benchmark::State& state) {
   const std::vector<float> x(m * 1536, 0.25f);
   std::vector<float> y(m * 3072), logits(49152);
   for (auto _ : state) {
-    for (const PackedLinear& w : stack.layers) linear(w, x.data(), m, w.cols(), y.data(), w.rows());
-    linear(stack.head, x.data(), 1, 576, logits.data(), 49152);
+    for (const PackedLinear& w : stack.layers)
+      linear(w, x.data(), m, w.cols(), y.data(), w.rows(), nullptr, kProducts);
+    linear(stack.head, x.data(), 1, 576, logits.data(), 49152, nullptr, kProducts);
     benchmark::ClobberMemory();
   }
   double bytes = stack.head.bytes(), flop = 2. * 576 * 49152;
@@ -159,21 +160,23 @@ void smollm2_linears(benchmark::State& state) {
 
 BENCHMARK(fma_roof)->Name("roof/fma")->UseRealTime();
 BENCHMARK(read_roof)->Name("roof/read_mib")->Arg(256)->UseRealTime();
-#define DSRASQ_STACK_BENCH(type)                  \
-  BENCHMARK(smollm2_linears<WeightType::k##type>) \
-      ->Name("smollm2/" #type)                    \
-      ->Arg(1)                                    \
-      ->Arg(2)                                    \
-      ->Arg(4)                                    \
-      ->Arg(8)                                    \
-      ->Arg(64)                                   \
-      ->Arg(512)                                  \
-      ->UseRealTime()                             \
+#define DSRASQ_STACK_BENCH(type, products, name)                         \
+  BENCHMARK(smollm2_linears<WeightType::k##type, Products::k##products>) \
+      ->Name("smollm2/" name)                                            \
+      ->Arg(1)                                                           \
+      ->Arg(2)                                                           \
+      ->Arg(4)                                                           \
+      ->Arg(8)                                                           \
+      ->Arg(64)                                                          \
+      ->Arg(512)                                                         \
+      ->UseRealTime()                                                    \
       ->Unit(benchmark::kMillisecond)
-DSRASQ_STACK_BENCH(Q4_1);
-DSRASQ_STACK_BENCH(Q8_0);
-DSRASQ_STACK_BENCH(F16);
-DSRASQ_STACK_BENCH(F32);
+DSRASQ_STACK_BENCH(Q4_1, Fp32, "Q4_1");
+DSRASQ_STACK_BENCH(Q4_1, Int8, "Q4_1/int8");
+DSRASQ_STACK_BENCH(Q8_0, Fp32, "Q8_0");
+DSRASQ_STACK_BENCH(Q8_0, Int8, "Q8_0/int8");
+DSRASQ_STACK_BENCH(F16, Fp32, "F16");
+DSRASQ_STACK_BENCH(F32, Fp32, "F32");
 
 }  // namespace
 }  // namespace dsrasq::kernels

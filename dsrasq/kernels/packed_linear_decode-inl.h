@@ -25,19 +25,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 #undef DSRASQ_INLINE_LAMBDA
 #define DSRASQ_INLINE_LAMBDA HWY_ATTR __attribute__((always_inline))
 
-// fn(0), ..., fn(n - 1) with constant arguments: arrays indexed by them stay in registers. The
-// plain path has no vectors to keep there, and sanitizers would take minutes to compile it.
-template <int n, class Fn>
-HWY_INLINE void unroll(Fn&& fn) {
-#if HWY_TARGET == HWY_SCALAR || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  for (int i = 0; i < n; ++i) fn(i);
-#else
-  [&]<int... i>(std::integer_sequence<int, i...>) DSRASQ_INLINE_LAMBDA {
-    (fn(std::integral_constant<int, i>{}), ...);
-  }
-  (std::make_integer_sequence<int, n>{});
-#endif
-}
+#include "dsrasq/kernels/unroll-inl.h"
 
 // Decoding reads every matrix once, from memory: this many bytes are asked for ahead of use, as
 // much at each step as the step uses.
@@ -86,6 +74,26 @@ HWY_INLINE Floats nibble_value(Int32s word) {
 #endif
 }
 
+// Code j of the 4- or 8-bit codes in each lane, in its lowest bits or with its sign. `j` is a
+// constant, but where nothing is unrolled a plain number.
+template <int j>
+HWY_INLINE Int32s nibble_to_front(Int32s word, std::integral_constant<int, j>) {
+  constexpr int kShift = 8 * (j % 4) + j / 4 * 4;
+  if constexpr (kShift == 0) return word;
+  return hn::ShiftRight<kShift>(word);
+}
+HWY_INLINE Int32s nibble_to_front(Int32s word, int j) {
+  return hn::ShiftRightSame(word, 8 * (j % 4) + j / 4 * 4);
+}
+template <int j>
+HWY_INLINE Int32s signed_byte(Int32s word, std::integral_constant<int, j>) {
+  if constexpr (j < 3) word = hn::ShiftLeft<24 - 8 * j>(word);
+  return hn::ShiftRight<24>(word);
+}
+HWY_INLINE Int32s signed_byte(Int32s word, int j) {
+  return hn::ShiftRight<24>(hn::ShiftLeftSame(word, 24 - 8 * j));
+}
+
 // Scale and offset of a vector of columns for one group of k.
 template <PanelScale kScale>
 struct GroupScale {
@@ -119,25 +127,21 @@ struct GroupScale {
 // where `codes` points on.
 template <int kBits, int kGroup, int kCount, bool kSigned, class Fn>
 HWY_INLINE void walk_group(const uint8_t* codes, Fn&& fn) {
-  constexpr int kStep = 8;  // k unrolled
-  constexpr int kStepBytes = kStep * kPanelColumns * kBits / 8;
+  constexpr int kStep = 32 / kBits;  // k of a word
+  constexpr int kStepBytes = 4 * kPanelColumns;
   for (int step = 0; step < kGroup; step += kStep, codes += kStepBytes) {
     fetch_ahead(codes, kStepBytes);
     Int32s word[kCount];
-    if constexpr (kBits == 4) {
-      unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
-        word[c] = hn::LoadU(Int32Tag(), reinterpret_cast<const int32_t*>(codes) + c * kLanes);
-      });
-    }
+    unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
+      word[c] = hn::LoadU(Int32Tag(), reinterpret_cast<const int32_t*>(codes) + c * kLanes);
+    });
     unroll<kStep>([&](auto j) DSRASQ_INLINE_LAMBDA {
       Floats code[kCount];
       unroll<kCount>([&](auto c) DSRASQ_INLINE_LAMBDA {
-        if constexpr (kBits == 4) {
-          code[c] = nibble_value<kSigned>(word[c]);
-          word[c] = hn::ShiftRight<4>(word[c]);
-        } else {
-          code[c] = load_bytes(codes + j * kPanelColumns + c * kLanes);
-        }
+        if constexpr (kBits == 4)
+          code[c] = nibble_value<kSigned>(nibble_to_front(word[c], j));
+        else
+          code[c] = hn::ConvertTo(FloatTag(), signed_byte(word[c], j));
       });
       fn(step + j, code);
     });
@@ -168,7 +172,7 @@ HWY_INLINE void walk_coded(const uint8_t* panel, int column, int64_t begin, int6
   constexpr int kCodeBytes = layout.code_bytes(), kBlockBytes = layout.block_bytes();
   constexpr bool kSigned = layout.is_signed_nibble;
   using Scale = GroupScale<layout.scale>;
-  const int64_t skipped = column * (kBits == 4 ? 32 : kBits) / 8;
+  const int64_t skipped = column * 4;
   for (int64_t k = begin; k < end; k += kGroup) {
     const int group = static_cast<int>(k / kGroup % kGroups);
     const uint8_t* block = panel + k / (kGroup * kGroups) * kBlockBytes;

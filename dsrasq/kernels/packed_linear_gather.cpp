@@ -50,9 +50,10 @@ Scale scale_of(const PanelLayout& layout, const uint8_t* scales, int group, int 
 }
 
 int code_of(const PanelLayout& layout, const uint8_t* codes, int k, int column) {
-  if (layout.bits == 8) return static_cast<int8_t>(codes[k * kPanelColumns + column]);
-  const uint8_t pair = codes[(k / 8 * kPanelColumns + column) * 4 + k % 8 / 2];
-  return (k % 2 ? pair >> 4 : pair & 15) - (layout.is_signed_nibble ? 8 : 0);
+  const int word = k * layout.bits / 32;
+  const uint8_t byte = codes[(word * kPanelColumns + column) * 4 + k % 4];
+  if (layout.bits == 8) return static_cast<int8_t>(byte);
+  return (k % 8 < 4 ? byte & 15 : byte >> 4) - (layout.is_signed_nibble ? 8 : 0);
 }
 
 void gather_column(PanelFormat format, const uint8_t* panel, int column, int64_t cols, float* y) {

@@ -3,7 +3,8 @@
 // Where a packed panel keeps its numbers: shared by the packing and the kernels, not by callers.
 //
 // A panel holds C = 48 columns for all k, in blocks of `groups` groups of `group` consecutive k:
-//   codes   [groups][group][C]   4-bit: [groups][group / 8][C] words, k % 8 = nibble of the word
+//   codes   words [groups][group * bits / 32][C]; byte j of one holds, of 8-bit codes, that of its
+//           k = j; of 4-bit codes those of k = j (low half) and of k = j + 4
 //   kHalf      d f16 [C]                                 w = d * code
 //   kHalfMin   d f16 [C], m f16 [C]                      w = d * code + m
 //   kSuper     s i8 [groups][C], d f16 [C]               w = (d * s) * code

@@ -111,8 +111,8 @@ void unpack(WeightType type, const uint8_t* block, Unpacked& out) {
   }
 }
 
-// Byte of a block where the 4-bit codes of k and k + 1 (k even) of a column are.
-int nibble_byte(int k, int column) { return (k / 8 * kPanelColumns + column) * 4 + k % 8 / 2; }
+// Byte of a block where byte `byte` of a column's word is.
+int word_byte(int word, int column, int byte) { return (word * kPanelColumns + column) * 4 + byte; }
 
 void place_scales(const PanelLayout& layout, const Unpacked& in, int column, uint8_t* scales) {
   const bool has_min =
@@ -132,10 +132,12 @@ void place_scales(const PanelLayout& layout, const Unpacked& in, int column, uin
 
 void place(const PanelLayout& layout, const Unpacked& in, int column, uint8_t* block) {
   const int n = layout.block_weights();
-  if (layout.bits == 4)
-    for (int k = 0; k < n; k += 2) block[nibble_byte(k, column)] = in.code[k] | in.code[k + 1] << 4;
-  else
-    for (int k = 0; k < n; ++k) block[k * kPanelColumns + column] = in.code[k];
+  if (layout.bits == 4) {
+    for (int k = 0; k < n; ++k)
+      if (k % 8 < 4) block[word_byte(k / 8, column, k % 4)] = in.code[k] | in.code[k + 4] << 4;
+  } else {
+    for (int k = 0; k < n; ++k) block[word_byte(k / 4, column, k % 4)] = in.code[k];
+  }
   place_scales(layout, in, column, block + layout.groups * layout.code_bytes());
 }
 

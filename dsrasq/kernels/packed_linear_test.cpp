@@ -15,6 +15,7 @@
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/hash.h"
 #include "dsrasq/core/parallel.h"
+#include "dsrasq/kernels/int8_rows.h"
 
 namespace dsrasq::kernels {
 namespace {
@@ -59,10 +60,20 @@ std::vector<float> random_floats(size_t n, uint32_t seed) {
 }
 
 std::vector<float> run(const PackedLinear& w, const std::vector<float>& x, int64_t m,
-                       const float* bias = nullptr) {
+                       const float* bias = nullptr, Products products = Products::kFp32) {
   std::vector<float> y(m * w.rows(), -1.f);
-  linear(w, x.data(), m, w.cols(), y.data(), w.rows(), bias);
+  linear(w, x.data(), m, w.cols(), y.data(), w.rows(), bias, products);
   return y;
+}
+
+// x as products of integers see it, by the plain reference.
+std::vector<float> in_eight_bits(const std::vector<float>& x) {
+  const auto n_blocks = static_cast<int64_t>(x.size() / 32);
+  std::vector<int8_t> codes(x.size());
+  std::vector<float> scale(n_blocks), out(x.size());
+  quantize_rows_ref(x.data(), n_blocks, 32, codes.data(), scale.data());
+  dequantize_rows(codes.data(), scale.data(), n_blocks, 32, out.data());
+  return out;
 }
 
 // Agreement with the double-precision oracle to 1e-5 of the sum of absolute products.
@@ -98,6 +109,7 @@ class EveryTarget : public testing::TestWithParam<int64_t> {
   void TearDown() override {
     hwy::SetSupportedTargetsForTest(0);
     hwy::GetChosenTarget().DeInit();
+    allow_linear_vnni(true);
     set_num_threads(2);
   }
 };
@@ -142,6 +154,92 @@ TEST_P(EveryTarget, ARowHasTheSameBitsInEveryCallAndOnAnyNumberOfThreads) {
         ASSERT_EQ(std::memcmp(y.data(), one_by_one.data(), y.size() * sizeof(float)), 0)
             << m << " rows, " << threads << " threads";
       }
+    }
+  }
+}
+
+// The codes with the largest products: 15 and -128 by 127, for sums that must not overflow.
+Bytes largest_codes(const Kind& kind, int64_t rows, int64_t cols) {
+  Bytes data(rows * weight_row_bytes(kind.type, cols), std::byte{0xFF});
+  const WeightBlock block = weight_block(kind.type);
+  for (size_t at = 0; at < data.size(); at += block.bytes) {
+    if (kind.type == WeightType::kQ8_0)
+      std::fill_n(data.begin() + static_cast<int64_t>(at), block.bytes, std::byte{0x80});
+    for (int half : kind.halves) {
+      data[at + half] = std::byte{0};
+      data[at + half + 1] = std::byte{0x3C};  // 1
+    }
+  }
+  return data;
+}
+
+TEST_P(EveryTarget, ProductsOfIntegersAreThoseOfXInEightBits) {
+  if (!has_int8_products()) GTEST_SKIP() << "this instruction set has none";
+  for (const bool vnni : {false, true}) {
+    allow_linear_vnni(vnni);
+    for (const Kind& kind : kinds()) {
+      SCOPED_TRACE(kind.name);
+      const int unit = weight_block(kind.type).weights;
+      if (unit == 1) continue;  // no codes
+      const int64_t cols = unit == 32 ? 96 : 512, rows = 53;
+      for (const Bytes& data : {random_rows(kind, rows, cols), largest_codes(kind, rows, cols)}) {
+        const WeightSource part{kind.type, data.data(), rows, cols};
+        const PackedLinear w = PackedLinear::pack({&part, 1});
+        const std::vector<float> bias = random_floats(rows, 8);
+        for (int64_t m : {1, 2, 3, 5, 8, 9, 13, 30}) {
+          std::vector<float> x = random_floats(m * cols, 7);
+          std::fill_n(x.begin(), 32, 2.f);   // a block of equal codes
+          std::fill_n(x.end() - 64, 32, 0);  // and one of nothing
+          expect_close({&part, 1}, in_eight_bits(x), m, run(w, x, m, bias.data(), Products::kInt8),
+                       bias.data());
+        }
+      }
+    }
+  }
+}
+
+TEST_P(EveryTarget, ProductsOfIntegersHaveTheSameBitsInEveryCallAndWithVnni) {
+  if (!has_int8_products()) GTEST_SKIP() << "this instruction set has none";
+  for (const Kind& kind : kinds()) {
+    SCOPED_TRACE(kind.name);
+    const int64_t cols = 1280, rows = 100, most = 40;
+    const Bytes data = random_rows(kind, rows, cols);
+    const WeightSource part{kind.type, data.data(), rows, cols};
+    const PackedLinear w = PackedLinear::pack({&part, 1});
+    const std::vector<float> x = random_floats(most * cols, 3);
+    std::vector<float> one_by_one;
+    allow_linear_vnni(false);
+    for (int64_t t = 0; t < most; ++t) {
+      const std::vector<float> y =
+          run(w, {x.begin() + t * cols, x.end()}, 1, nullptr, Products::kInt8);
+      one_by_one.insert(one_by_one.end(), y.begin(), y.end());
+    }
+    for (const bool vnni : {false, true}) {
+      allow_linear_vnni(vnni);
+      for (int threads : {1, 3}) {
+        set_num_threads(threads);
+        for (int64_t m : {1, 2, 5, 8, 9, 17, 40}) {
+          const std::vector<float> y = run(w, x, m, nullptr, Products::kInt8);
+          ASSERT_EQ(std::memcmp(y.data(), one_by_one.data(), y.size() * sizeof(float)), 0)
+              << m << " rows, " << threads << " threads, vnni " << vnni;
+        }
+      }
+    }
+  }
+}
+
+TEST(PackedLinear, WhatIsNoNumberIsSeenInProductsOfIntegers) {
+  const Kind& kind = kinds()[4];
+  const Bytes data = random_rows(kind, 50, 64);
+  const WeightSource part{kind.type, data.data(), 50, 64};
+  const PackedLinear w = PackedLinear::pack({&part, 1});
+  for (const float bad : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
+    std::vector<float> x = random_floats(128, 1);
+    x[40] = bad;
+    const std::vector<float> y = run(w, x, 2, nullptr, Products::kInt8);
+    for (int64_t i = 0; i < 50; ++i) {
+      EXPECT_FALSE(std::isfinite(y[i])) << bad;
+      EXPECT_TRUE(std::isfinite(y[50 + i])) << bad;
     }
   }
 }

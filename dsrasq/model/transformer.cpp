@@ -62,7 +62,7 @@ class Loader {
     DSRASQ_CHECK(biases.empty() || biases.size() == weights.size(), kBadInput, kInTransformer,
                  checkpoint_.path().string(), ": only some of ", names.front(),
                  " and its neighbours have a bias");
-    return {weights, biases, options_.device, options_.dtype, packed_};
+    return {weights, biases, options_.device, options_.dtype, packed_, options_.products};
   }
 
   // A norm's weight in fp32, with the 1 that Gemma's folders leave out; undefined when absent.

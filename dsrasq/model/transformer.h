@@ -21,6 +21,7 @@ struct LoadOptions {
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;  ///< of dense weights and activations
   bool packed = true;  ///< CPU: keep the weights quantised (false: dense fp32 tensors)
+  kernels::Products products = kernels::Products::kFp32;  ///< of packed weights
 };
 
 /// Dense weights by their names in a checkpoint (checkpoint/tensor_names.h), all on one device.

@@ -44,7 +44,8 @@ struct Linear::Packed {
 
 Linear::Linear(const std::vector<const checkpoint::TensorRef*>& parts,
                const std::vector<const checkpoint::TensorRef*>& biases, at::Device device,
-               at::ScalarType dtype, bool packed) {
+               at::ScalarType dtype, bool packed, kernels::Products products)
+    : products_(products) {
   if (!biases.empty()) {
     std::vector<at::Tensor> pieces;
     for (const auto* bias : biases) pieces.push_back(to_tensor(*bias).flatten());
@@ -97,7 +98,7 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
   at::Tensor y = at::empty({x.size(0), weight.rows()}, at::kFloat);
   kernels::linear(weight, x.const_data_ptr<float>(), x.size(0), x.stride(0),
                   y.mutable_data_ptr<float>(), y.stride(0),
-                  bias_.defined() ? bias_.const_data_ptr<float>() : nullptr);
+                  bias_.defined() ? bias_.const_data_ptr<float>() : nullptr, products_);
   return y;
 }
 

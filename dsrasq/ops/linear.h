@@ -8,20 +8,21 @@
 #include <vector>
 
 #include "dsrasq/checkpoint/checkpoint.h"
+#include "dsrasq/kernels/packed_linear.h"
 
 namespace dsrasq::ops {
 
-/// y = x W^T + b with W `[N, K]`. On the CPU the weights stay quantised as the file has them and
-/// the arithmetic is fp32, with bits that do not depend on how many rows a call has
-/// (kernels/packed_linear.h). On a GPU, and wherever gradients are wanted, W is an ordinary tensor.
+/// y = x W^T + b with W `[N, K]`. On the CPU the weights stay quantised as the file has them, and
+/// bits do not depend on how many rows a call has (kernels/packed_linear.h). On a GPU, and wherever
+/// gradients are wanted, W is an ordinary tensor.
 class Linear {
  public:
   Linear() = default;
   /// The matrices stacked by rows, e.g. q, k and v as one. `bias` may be empty. `dtype` is that of
-  /// a dense weight; the CPU's packed form ignores it.
+  /// a dense weight, `products` for the CPU's packed form.
   Linear(const std::vector<const checkpoint::TensorRef*>& parts,
          const std::vector<const checkpoint::TensorRef*>& biases, at::Device device,
-         at::ScalarType dtype, bool packed);
+         at::ScalarType dtype, bool packed, kernels::Products products = kernels::Products::kFp32);
   /// A dense weight `[N, K]`; `bias` is `[N]` or undefined.
   static Linear dense(at::Tensor weight, at::Tensor bias = {});
   /// An fp32 weight `[N, K]` of this process, packed for the CPU kernels.
@@ -45,6 +46,7 @@ class Linear {
   std::shared_ptr<const Packed> packed_;
   at::Tensor weight_;  // [N, K]
   at::Tensor bias_;    // [N] or undefined
+  kernels::Products products_ = kernels::Products::kFp32;
 };
 
 }  // namespace dsrasq::ops

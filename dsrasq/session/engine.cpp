@@ -28,6 +28,12 @@ void check_lora_option(const std::string& name) {
                "--lora is '", name, "', want auto, always or never");
 }
 
+kernels::Products parse_products(const std::string& name) {
+  DSRASQ_CHECK(name == "int8" || name == "fp32", kInvalidArgument, kInEngine, "--products is ",
+               name, ", want int8 or fp32");
+  return name == "int8" ? kernels::Products::kInt8 : kernels::Products::kFp32;
+}
+
 at::Device parse_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
   DSRASQ_CHECK(name == "cuda" || name.starts_with("cuda:"), kInvalidArgument, kInEngine,
@@ -69,7 +75,10 @@ Engine::Engine(const EngineOptions& options) : options_(options) {
   fingerprint_ = checkpoint->fingerprint();
   const auto dtype = device.is_cpu() ? at::kFloat : at::kBFloat16;
   model_ = std::make_unique<model::Transformer>(
-      *checkpoint, model::LoadOptions{.device = device, .dtype = dtype, .packed = !options.dense});
+      *checkpoint, model::LoadOptions{.device = device,
+                                      .dtype = dtype,
+                                      .packed = !options.dense,
+                                      .products = parse_products(options.products)});
   checkpoint->release_pages();
   tokenizer_ = text::load_tokenizer(options.model);
   DSRASQ_CHECK(tokenizer_->vocab_size() <= model_->config().vocab_size, kBadInput, kInEngine,

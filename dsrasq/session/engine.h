@@ -21,8 +21,9 @@ struct EngineOptions {
   std::string adapter = "auto";  ///< a file, "none", or "auto": found by the model's fingerprint
   std::string lora = "auto";     ///< when the adapter's low-rank additions are applied
   std::string device = "cpu";
-  int64_t threads = 0;  ///< 0: all cores
-  bool dense = false;   ///< weights as plain tensors, as training on the CPU wants them
+  int64_t threads = 0;            ///< 0: all cores
+  std::string products = "int8";  ///< kernels::Products of the linear layers on the CPU
+  bool dense = false;             ///< weights as plain tensors, as training on the CPU wants them
 
   template <class Visit>
   void visit(Visit&& visit) {
@@ -33,6 +34,9 @@ struct EngineOptions {
           "always, never");
     visit(device, "device", "cpu or cuda");
     visit(threads, "threads", "CPU threads; 0: all cores");
+    visit(products, "products",
+          "what the linear layers multiply on the CPU: int8 (quantised weights with activations in "
+          "8 bits) or fp32 (exact, slower)");
   }
 };
 
