@@ -26,10 +26,10 @@ void check(const Config& config) {
 
 template <class Config>
 Json run(const Config& config, const session::Engine& engine,
-         const std::vector<eval::Stream>& streams, int64_t max_words, const Console& console) {
-  const eval::StreamRules rules{.max_tokens = config.task.max_tokens,
-                                .max_words = max_words,
-                                .predictions = config.task.predictions};
+         const std::vector<eval::Stream>& streams, eval::StreamRules rules,
+         const Console& console) {
+  rules.max_tokens = config.task.max_tokens;
+  rules.predictions = config.task.predictions;
   const auto note = [&](const std::string& line) { console.note(line); };
   return shown(eval::run_streams(engine, config.policies.policy, streams, rules, note), console);
 }
@@ -39,7 +39,9 @@ Json news(const NewsConfig& config, const Console& console) {
   const std::vector<data::Story> stories = data::read_stories(config.task.data);
   const std::vector<eval::Stream> streams{eval::news_stream(stories, config.task)};
   const session::Engine engine(config.engine);
-  return run(config, engine, streams, config.task.opening, console);
+  return run(config, engine, streams,
+             {.max_words = config.task.opening, .question_agnostic = config.task.question_agnostic},
+             console);
 }
 
 Json dialogue(const DialogueConfig& config, const Console& console) {
@@ -54,7 +56,7 @@ Json dialogue(const DialogueConfig& config, const Console& console) {
                                                        engine.tokenizer(), config.task))
       streams.push_back(std::move(stream));
   }
-  return run(config, engine, streams, 0, console);
+  return run(config, engine, streams, {}, console);
 }
 
 }  // namespace

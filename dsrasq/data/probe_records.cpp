@@ -26,11 +26,30 @@ std::vector<TaskSample> parse_longbench(const JsonView& record) {
   return {sample};
 }
 
+namespace {
+
+// Where the question of an input begins: the last line that begins as those of RULER's templates
+// do. At the end where there is none.
+size_t ruler_question_at(const std::string& input) {
+  size_t at = std::string::npos;
+  for (const char* start :
+       {"\nWhat is the special magic ", "\nWhat are all the special magic ", "\nQuestion: "}) {
+    const size_t found = input.rfind(start);
+    if (found != std::string::npos && (at == std::string::npos || found > at)) at = found;
+  }
+  return at == std::string::npos ? input.size() : at + 1;
+}
+
+}  // namespace
+
 std::vector<TaskSample> parse_ruler(const JsonView& record) {
   const auto answer_start = record.find("answer_prefix");
+  const std::string input = filled_string(record.at("input"));
+  const size_t question_at = ruler_question_at(input);
   return {{.format = TaskFormat::kRuler,
            .id = id_of(record.find("index")),
-           .documents = {{"", filled_string(record.at("input"))}},
+           .documents = {{"", input.substr(0, question_at)}},
+           .question = input.substr(question_at),
            .answer_start = answer_start ? answer_start->string() : "",
            .references = filled_strings(record.at("outputs"))}};
 }

@@ -191,6 +191,22 @@ TEST_F(TaskFormatsTest, RulerIsNamedAfterItsFolder) {
   EXPECT_REFUSAL("outputs is empty", text, "[\"1ee\", \"2\"]", "[]");
 }
 
+TEST_F(TaskFormatsTest, RulersQuestionIsTheLastLineThatAsks) {
+  const auto parts = [&](const std::string& input) {
+    const auto samples =
+        read("r.jsonl", R"({"index": 0, "input": ")" + input + R"(", "outputs": ["1"]})");
+    return std::pair(samples.at(0).documents.at(0).text, samples.at(0).question);
+  };
+  using Parts = std::pair<std::string, std::string>;
+  EXPECT_EQ(parts(R"(Some text.\nWhat is the special magic uuid for a?)"),
+            Parts("Some text.\n", "What is the special magic uuid for a?"));
+  EXPECT_EQ(parts(R"(T.\nWhat are all the special magic numbers for a?)").second,
+            "What are all the special magic numbers for a?");
+  EXPECT_EQ(parts(R"(Q\nQuestion: one?\nAnswer: x\nQuestion: two? Answer:)"),
+            Parts("Q\nQuestion: one?\nAnswer: x\n", "Question: two? Answer:"));
+  EXPECT_EQ(parts(R"(What is the special magic?)"), Parts("What is the special magic?", ""));
+}
+
 TEST_F(TaskFormatsTest, KeysAndValues) {
   const std::string text =
       R"({"ordered_kv_records": [["k1", "v1"], ["k2", "v2"]], "key": "k2", "value": "v2"})";

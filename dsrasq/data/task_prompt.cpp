@@ -106,7 +106,7 @@ TaskPrompt task_prompt(TaskFormat format) {
               "\nQuestion: {question}\nAnswer:"};
     case TaskFormat::kInstruction: return {DocumentLayout::kPlain, "", "\n"};
     case TaskFormat::kDialogue: return {DocumentLayout::kTurns, "", ""};
-    case TaskFormat::kRuler:
+    case TaskFormat::kRuler: return {DocumentLayout::kPlain, "", "{question}"};
     case TaskFormat::kLongBench: break;
   }
   return {};

@@ -138,6 +138,7 @@ NeedlePrompt make_needle(const text::Tokenizer& tokenizer, const std::vector<std
   prompt.ids.insert(prompt.ids.end(), hay.begin(), cut);
   prompt.ids.insert(prompt.ids.end(), needle.begin(), needle.end());
   prompt.ids.insert(prompt.ids.end(), cut, hay.end());
+  prompt.question_at = prompt.ids.size();
   prompt.ids.insert(prompt.ids.end(), tail.begin(), tail.end());
   return prompt;
 }

@@ -21,6 +21,7 @@ struct NeedleOptions {
   int64_t samples = 40;
   int64_t max_tokens = 32;
   uint64_t seed = 42;
+  bool question_agnostic = false;
   std::string shard{};
   std::vector<std::string> merge{};
 
@@ -31,6 +32,8 @@ struct NeedleOptions {
     visit(samples, "samples", "prompts of each length, the needle at depths from 0 to 100 %");
     visit(max_tokens, "max-tokens", "most tokens of an answer");
     visit(seed, "seed", "of keys, numbers and places in the text");
+    visit(question_agnostic, "question-agnostic",
+          "what is kept of the text is chosen before the question is read (snapkv, pyramidkv)");
     visit(shard, "shard", "I/N: only every N-th prompt, from the I-th; results can be merged");
     visit(merge, "merge", "results of shards (JSON files) to put together, instead of running");
   }
@@ -42,6 +45,7 @@ struct NeedlePrompt {
   std::string key;    ///< adjective-noun
   std::string value;  ///< seven digits
   std::vector<int32_t> ids;
+  size_t question_at = 0;  ///< ids from here on are the question
 };
 
 /// Prompt number `sample` of `n_samples`; the same seed always gives the same one, whatever else is

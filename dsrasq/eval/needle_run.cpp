@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/data/documents.h"
@@ -25,13 +26,16 @@ std::vector<std::string> read_texts(const std::vector<std::string>& files) {
 }
 
 Json run_sample(const session::Engine& engine, const NamedPolicy& named, const NeedlePrompt& prompt,
-                int64_t max_tokens) {
+                const NeedleOptions& needle) {
   using Clock = std::chrono::steady_clock;
   session::Session session(engine, named.options);
   const Clock::time_point start = Clock::now();
-  session.read(prompt.ids);
+  const std::span<const int32_t> ids(prompt.ids);
+  session.read(ids.first(prompt.question_at));
+  if (needle.question_agnostic) session.prompt_ended();
+  session.read(ids.subspan(prompt.question_at));
   session::GenerateOptions options;
-  options.max_tokens = max_tokens;
+  options.max_tokens = needle.max_tokens;
   const session::GenerateResult answer = session.generate(options);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   DSRASQ_CHECK(answer.finish_reason != "interrupted", kInterrupted, kInNeedleRun,
@@ -120,7 +124,7 @@ Json run_needle(const session::Engine& engine, const policy::PolicyOptions& base
           make_needle(engine.tokenizer(), texts, length, sample, options.samples, options.seed);
       for (const NamedPolicy& named : policies) {
         Json line{{"sample", sample}};
-        line.update(run_sample(engine, named, prompt, options.max_tokens));
+        line.update(run_sample(engine, named, prompt, options));
         if (progress)
           progress(concat("needle ", sample + 1, " of ", options.samples, ", ", length, " tokens, ",
                           named.label, ": ", line["found"] ? "found" : "not found", " in ",

@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "dsrasq/core/file.h"
 #include "dsrasq/formats/test_folder.h"
@@ -55,9 +56,11 @@ TEST_F(NeedlePrompts, HasExactlyTheWantedTokensAndRulersWording) {
   const size_t at = text.find(needle);
   ASSERT_NE(at, std::string::npos) << text;
   EXPECT_EQ(text[at - 1], '.');  // between two sentences
-  EXPECT_TRUE(text.ends_with("\nWhat is the special magic number for " + prompt.key +
-                             " mentioned in the provided text? The special magic number for " +
-                             prompt.key + " mentioned in the provided text is"));
+  const std::string question = "\nWhat is the special magic number for " + prompt.key +
+                               " mentioned in the provided text? The special magic number for " +
+                               prompt.key + " mentioned in the provided text is";
+  EXPECT_TRUE(text.ends_with(question));
+  EXPECT_EQ(tokenizer_->decode(std::span(prompt.ids).subspan(prompt.question_at)), question);
 }
 
 TEST_F(NeedlePrompts, DepthsRunFromTheFirstSentenceToTheLast) {
@@ -126,6 +129,22 @@ TEST_F(NeedleRun, ShardsMergedAreTheWholeRun) {
   };
   EXPECT_EQ(by_number(whole), by_number(merged));
   EXPECT_EQ(whole["rows"], merged["rows"]);
+}
+
+TEST_F(NeedleRun, QuestionAgnosticPoliciesChooseWithoutTheQuestion) {
+  const policy::PolicyOptions base{.name = "full,snapkv", .cache = 16, .observed = 8};
+  options_.max_tokens = 12;
+  const Json aware = run_needle(engine_, base, options_);
+  options_.question_agnostic = true;
+  const Json agnostic = run_needle(engine_, base, options_);
+  const auto answers = [](const Json& result, const char* policy) {
+    std::string all;
+    for (const Json& sample : result["samples"])
+      if (sample["policy"] == policy) all += sample["answer"].get<std::string>() + '|';
+    return all;
+  };
+  EXPECT_EQ(answers(agnostic, "full"), answers(aware, "full"));
+  EXPECT_NE(answers(agnostic, "snapkv"), answers(aware, "snapkv"));
 }
 
 TEST_F(NeedleRun, RefusesFilesThatCannotBeMerged) {

@@ -21,6 +21,7 @@ struct NewsOptions {
   int64_t samples = 4;
   int64_t opening = 24;
   int64_t max_tokens = 48;
+  bool question_agnostic = false;
   std::string predictions{};
 
   template <class Visit>
@@ -34,6 +35,8 @@ struct NewsOptions {
     visit(samples, "samples", "questions of each day and age");
     visit(opening, "opening", "words of a story's beginning that are asked for");
     visit(max_tokens, "max-tokens", "most tokens of an answer");
+    visit(question_agnostic, "question-agnostic",
+          "what is kept of the stream is chosen before the question is read (snapkv, pyramidkv)");
     visit(predictions, "predictions",
           "a .jsonl file that gets every answer as it comes; a stopped run goes on from it");
   }

@@ -12,7 +12,8 @@
 namespace dsrasq::eval {
 namespace {
 
-bool can_be_saved(const policy::PolicyOptions& options) {
+bool can_be_saved(const session::Engine& engine, const policy::PolicyOptions& options) {
+  if (!engine.model().device().is_cpu()) return false;
   try {
     session::check_can_be_saved(options);
     return true;
@@ -26,7 +27,7 @@ bool can_be_saved(const policy::PolicyOptions& options) {
 StreamReader::StreamReader(const session::Engine& engine, const policy::PolicyOptions& options)
     : engine_(engine),
       options_(options),
-      can_be_saved_(can_be_saved(options)),
+      can_be_saved_(can_be_saved(engine, options)),
       file_(std::filesystem::temp_directory_path() /
             concat("dsrasq-stream-", ::getpid(), '-', this, ".dsr")) {}
 

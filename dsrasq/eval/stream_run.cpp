@@ -122,6 +122,7 @@ void StreamRunner::ask(const NamedPolicy& policy, const StreamStep& step,
                        const StreamQuestion& question, StreamReader& reader, RunFingerprint run) {
   run.add(rules_.max_tokens);
   run.add(rules_.max_words);
+  if (rules_.question_agnostic) run.add("question-agnostic");
   run.add(question.prompt);
   run.add(step.reply);
   for (const std::string& reference : question.sample.references) run.add(reference);
@@ -151,6 +152,7 @@ void StreamRunner::ask(const NamedPolicy& policy, const StreamStep& step,
 TaskAnswer StreamRunner::answer(const StreamQuestion& question, StreamReader& reader) const {
   const std::unique_ptr<session::Session> session = reader.fork();
   const Clock::time_point start = Clock::now();
+  if (rules_.question_agnostic) session->prompt_ended();
   session->read(encode(question.prompt));
   const int64_t n_read = session->position();
   const double reading = seconds_since(start);

@@ -31,9 +31,10 @@ struct StreamStep {
 using Stream = std::vector<StreamStep>;
 
 struct StreamRules {
-  int64_t max_tokens = 32;    ///< of an answer, of which the first line counts
-  int64_t max_words = 0;      ///< of an answer that count; 0: all
-  std::string predictions{};  ///< a .jsonl file that gets every answer as it comes
+  int64_t max_tokens = 32;         ///< of an answer, of which the first line counts
+  int64_t max_words = 0;           ///< of an answer that count; 0: all
+  bool question_agnostic = false;  ///< the stream is the prompt, the question comes behind it
+  std::string predictions{};       ///< a .jsonl file that gets every answer as it comes
 };
 
 /// The policy that asks everything once more with full attention and without the stream, so that

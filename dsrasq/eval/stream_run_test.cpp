@@ -79,6 +79,18 @@ TEST_F(StreamRun, QuestionsDoNotChangeLaterAnswers) {
   }
 }
 
+TEST_F(StreamRun, QuestionAgnosticPoliciesKeepAllOfTheQuestion) {
+  StreamQuestion& asked = streams_[0][0].questions[0];
+  for (int i = 0; i < 60; ++i) asked.prompt += " of the hills and the sea";
+  base_ = {.name = "full,snapkv", .cache = 16, .observed = 8};
+  const Json aware = run();
+  rules_.question_agnostic = true;
+  const Json agnostic = run();
+  EXPECT_EQ(agnostic["samples"][0]["prediction"], aware["samples"][0]["prediction"]);
+  EXPECT_GT(agnostic["samples"][1]["cache_bytes"].get<int64_t>(),
+            2 * aware["samples"][1]["cache_bytes"].get<int64_t>());
+}
+
 TEST_F(StreamRun, RepliesHaveAPerplexity) {
   streams_[0].pop_back();
   streams_[0][1].questions = {question("age 0", "b")};

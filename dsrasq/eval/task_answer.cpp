@@ -96,12 +96,17 @@ int64_t TaskAnswerer::most_tokens(const TaskRules& rules) const {
   return max_tokens_ > 0 ? max_tokens_ : rules.max_tokens;
 }
 
+void TaskAnswerer::read_texts(session::Session& session, const PromptTokens& prompt) const {
+  session.read(std::span<const int32_t>(prompt.ids).first(prompt.question_at));
+  if (question_agnostic_) session.prompt_ended();
+}
+
 TaskAnswer TaskAnswerer::generate(const NamedPolicy& policy, const TaskRules& rules,
                                   const PromptTokens& prompt) const {
   session::Session session(engine_, policy.options);
   const std::span<const int32_t> ids(prompt.ids);
   const Clock::time_point start = Clock::now();
-  session.read(ids.first(prompt.question_at));
+  read_texts(session, prompt);
   session.policy().start_recording();
   session.read(ids.subspan(prompt.question_at));
   const double reading = seconds_since(start);
@@ -123,7 +128,8 @@ TaskAnswer TaskAnswerer::judge(const NamedPolicy& policy, const TaskRules& rules
         encoder_.encode(prompt_text(rules.prompt, sample, sample.options[i].text));
     session::Session session(engine_, policy.options);
     const Clock::time_point start = Clock::now();
-    session.read(prompt.ids);
+    read_texts(session, prompt);
+    session.read(std::span<const int32_t>(prompt.ids).subspan(prompt.question_at));
     if (says_yes(session)) answer.text += concat(answer.text.empty() ? "" : ",", i);
     answer.prompt_tokens += static_cast<int64_t>(prompt.ids.size());
     answer.mean_retrieved +=
@@ -167,6 +173,7 @@ std::string TaskAnswerer::fingerprint(const NamedPolicy& policy, const TaskRules
                                       const data::TaskSample& sample) const {
   RunFingerprint run(engine_, policy.options);
   run.add(most_tokens(rules));
+  if (question_agnostic_) run.add("question-agnostic");
   if (policy.prunes_prompt) run.add(kAttentionRag);
   const auto add_prompt = [&](std::string_view option) {
     for (const int32_t id : encoder_.encode(prompt_text(rules.prompt, sample, option)).ids)

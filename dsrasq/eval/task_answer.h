@@ -39,9 +39,15 @@ TaskAnswer write_answer(session::Session& session, const TaskRules& rules, int64
 
 class TaskAnswerer {
  public:
-  /// `max_tokens` of 0: as the rules say. `engine` must outlive this.
-  TaskAnswerer(const session::Engine& engine, const PromptOptions& options, int64_t max_tokens)
-      : engine_(engine), encoder_(engine.tokenizer(), options), max_tokens_(max_tokens) {}
+  /// `max_tokens` of 0: as the rules say. `question_agnostic`: the prompt ends before the question
+  /// (Session::prompt_ended), so that what a policy keeps of the texts is chosen without it.
+  /// `engine` must outlive this.
+  TaskAnswerer(const session::Engine& engine, const PromptOptions& options, int64_t max_tokens,
+               bool question_agnostic = false)
+      : engine_(engine),
+        encoder_(engine.tokenizer(), options),
+        max_tokens_(max_tokens),
+        question_agnostic_(question_agnostic) {}
 
   /// Greedy. Where the policy prunes, of the texts stays what ContextPruner leaves, as one text;
   /// `prompt_tokens` counts that, `seconds` and `cache_bytes` cover pruning too. Options that are
@@ -56,6 +62,8 @@ class TaskAnswerer {
 
  private:
   int64_t most_tokens(const TaskRules& rules) const;
+  // Reads a prompt up to its question.
+  void read_texts(session::Session& session, const PromptTokens& prompt) const;
   TaskAnswer generate(const NamedPolicy& policy, const TaskRules& rules,
                       const PromptTokens& prompt) const;
   TaskAnswer answer_pruned(const NamedPolicy& policy, const TaskRules& rules,
@@ -66,6 +74,7 @@ class TaskAnswerer {
   const session::Engine& engine_;
   PromptEncoder encoder_;
   int64_t max_tokens_;
+  bool question_agnostic_;
 };
 
 }  // namespace dsrasq::eval

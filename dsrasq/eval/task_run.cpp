@@ -58,9 +58,12 @@ Json run_tasks(const session::Engine& engine, const policy::PolicyOptions& base,
   DSRASQ_CHECK(options.max_tokens >= 0 && options.max_context >= 0, kInvalidArgument, kInTaskRun,
                "max-tokens is ", options.max_tokens, " and max-context ", options.max_context,
                ", want 0 or more");
+  DSRASQ_CHECK(!options.question_agnostic || set.n_unasked() == 0, kInvalidArgument, kInTaskRun,
+               "--question-agnostic needs questions behind the texts, and ", set.n_unasked(),
+               " of ", set.size(), " samples have none beside their text");
   const Shard shard = parse_shard(options.shard);
   const TaskAnswerer answerer(engine, {.chat = options.chat, .max_context = options.max_context},
-                              options.max_tokens);
+                              options.max_tokens, options.question_agnostic);
   PredictionFile file(options.predictions, line_keys());
   Json lines = Json::array();
   int64_t n_empty = 0;

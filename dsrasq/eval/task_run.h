@@ -21,6 +21,7 @@ struct TaskOptions {
   int64_t max_tokens = 0;
   int64_t max_context = 0;
   bool chat = false;
+  bool question_agnostic = false;
   std::string predictions{};
   std::string shard{};
   std::vector<std::string> merge{};
@@ -36,6 +37,8 @@ struct TaskOptions {
     visit(max_context, "max-context",
           "tokens; of a longer prompt the middle is left out (LongBench's way); 0: any");
     visit(chat, "chat", "ask as a user's message, by the model's chat template");
+    visit(question_agnostic, "question-agnostic",
+          "what is kept of the texts is chosen before the question is read (snapkv, pyramidkv)");
     visit(predictions, "predictions",
           "a .jsonl file that gets every answer as it comes; a stopped run goes on from it");
     visit(shard, "shard", "I/N: only every N-th sample, from the I-th; results can be merged");

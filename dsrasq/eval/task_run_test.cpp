@@ -173,6 +173,40 @@ TEST_F(TaskRun, AttentionRagPrunesTheTextsOfAQuestion) {
              "policy 'attentionrag' prunes texts by the question, and 1 of 1 samples have none");
 }
 
+TEST_F(TaskRun, QuestionAgnosticPoliciesKeepAllOfTheQuestion) {
+  std::string data = hotpot_file(), question = "Who is Name0";
+  for (int i = 0; i < 60; ++i) question += " of the hills and the sea";
+  data.replace(data.find("Who is Name0"), 12, question);
+  options_.data = {write("long.json", data).string()};
+  options_.samples = 1;
+  base_ = {.name = "full,infini,snapkv", .cache = 32, .observed = 8};
+  const Json aware = run();
+  options_.question_agnostic = true;
+  const Json agnostic = run();
+  for (const size_t same : {0, 1})
+    EXPECT_EQ(agnostic["samples"][same]["prediction"], aware["samples"][same]["prediction"]);
+  EXPECT_NE(agnostic["samples"][0]["run"], aware["samples"][0]["run"]);
+  // What comes behind the end of the prompt is not compressed.
+  EXPECT_GT(agnostic["samples"][2]["cache_bytes"].get<int64_t>(),
+            2 * aware["samples"][2]["cache_bytes"].get<int64_t>());
+  options_.data = {write("s.jsonl", R"({"document": "a b", "summary": "a"})").string()};
+  EXPECT_HAS(error_text([&] { run(TaskKind::kSummarization); }, ErrorCode::kInvalidArgument),
+             "--question-agnostic needs questions behind the texts, and 1 of 1 samples have none");
+}
+
+TEST_F(TaskRun, QuestionAgnosticPoliciesJudgeOptionsByWhatTheyKept) {
+  std::string passage;
+  for (int i = 0; i < 40; ++i) passage += "It rains over the hills and the sea. ";
+  options_.data = {write("val.jsonl", R"({"idx": 0, "passage": {"text": ")" + passage +
+                                          R"(", "questions": [{"idx": 0, "question": "What?",
+    "answers": [{"idx": 0, "text": "Rain", "label": 1}]}]}})")
+                       .string()};
+  base_ = {.name = "snapkv", .cache = 32, .observed = 8};
+  const Json aware = run();
+  options_.question_agnostic = true;
+  EXPECT_LT(2 * run()["cache_bytes"].get<int64_t>(), aware["cache_bytes"].get<int64_t>());
+}
+
 TEST_F(TaskRun, OtherKindsRun) {
   options_.max_tokens = 2;
   base_.name = "full";
