@@ -6,9 +6,11 @@
 #include "cli/eval_config.h"
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/process.h"
+#include "dsrasq/eval/gca_perplexity.h"
 #include "dsrasq/eval/gist.h"
 #include "dsrasq/eval/needle.h"
 #include "dsrasq/eval/perplexity.h"
+#include "dsrasq/train/gca_folder.h"
 
 namespace dsrasq::cli {
 namespace {
@@ -27,8 +29,24 @@ nlohmann::ordered_json evaluate(const EvalConfig<Task>& config, const Console& c
              [&](const std::string& line) { console.note(line); });
 }
 
+// A model with grouped cross attention attends in one way, its own.
+nlohmann::ordered_json gca_perplexity(const EvalConfig<eval::PerplexityOptions>& config,
+                                      const Console& console) {
+  const std::string& policy = config.policies.policy.name;
+  DSRASQ_CHECK(policy == policy::PolicyOptions().name || policy == "gca", kInvalidArgument,
+               "cli.eval", config.engine.model,
+               " holds a model with grouped cross attention, which has no policies; leave out "
+               "--policy");
+  DSRASQ_CHECK(!config.task.text.empty(), kInvalidArgument, "cli.eval", "want --text FILE");
+  watch_interrupts();
+  return eval::run_gca_perplexity(config.engine, config.task,
+                                  [&](const std::string& line) { console.note(line); });
+}
+
 nlohmann::ordered_json perplexity(const EvalConfig<eval::PerplexityOptions>& config,
                                   const Console& console) {
+  if (config.task.merge.empty() && train::is_gca_folder(config.engine.model))
+    return shown(gca_perplexity(config, console), console);
   return shown(evaluate(config, console, eval::run_perplexity, eval::merge_perplexity), console);
 }
 

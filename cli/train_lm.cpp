@@ -118,7 +118,7 @@ Command train_lm_command() {
        "  dsrasq train lm --data books.txt --tokenizer my-model/ -o models/small --layers 8 "
        "--hidden 512 --heads 8 --dry-run\n"
        "The result is a Hugging Face folder with its adapter in it: the other commands take it as "
-       "--model.\n"},
+       "--model.\nWith --attention gca it is a model that only eval perplexity takes.\n"},
       train_lm);
 }
 

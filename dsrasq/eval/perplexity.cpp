@@ -92,6 +92,22 @@ std::optional<Change> compare(const std::vector<const StretchScore*>& base,
 
 }  // namespace
 
+void add_logprobs(StretchScore& score, const at::Tensor& logprobs) {
+  const std::vector<float> values = values_of(logprobs);
+  const auto n = static_cast<int64_t>(values.size()) + 1;
+  for (size_t i = 0; i < values.size(); ++i) {
+    DSRASQ_CHECK(std::isfinite(values[i]), kInternal, "eval.perplexity", "policy ", score.policy,
+                 " gives token ", i + 1, " of ", score.source, " the log-probability ", values[i]);
+    const auto position = static_cast<int64_t>(i) + 1;
+    const auto quarter = static_cast<size_t>(4 * position / n);
+    score.quarter_nll[quarter] -= values[i];
+    ++score.quarter_tokens[quarter];
+    if (position < kFarPosition) continue;
+    score.far_nll -= values[i];
+    ++score.far_tokens;
+  }
+}
+
 std::vector<StretchScore> score_stretch(const session::Engine& engine, const Stretch& stretch,
                                         int64_t sample, const std::vector<NamedPolicy>& policies,
                                         const Progress& progress) {
@@ -110,19 +126,7 @@ std::vector<StretchScore> score_stretch(const session::Engine& engine, const Str
     const model::TokenScores tokens = model::token_scores(model, states, reference, ids);
     if (reference.defined()) score.kl = tokens.kl.narrow(0, 0, n - 1).sum().item<double>();
     if (!reference.defined()) reference = states;
-    const std::vector<float> logprobs = values_of(tokens.log_probability.narrow(0, 0, n - 1));
-    for (size_t i = 0; i < logprobs.size(); ++i) {
-      DSRASQ_CHECK(std::isfinite(logprobs[i]), kInternal, "eval.perplexity", "policy ", named.label,
-                   " gives token ", i + 1, " of ", stretch.source, " the log-probability ",
-                   logprobs[i]);
-      const auto position = static_cast<int64_t>(i) + 1;
-      const auto quarter = static_cast<size_t>(4 * position / n);
-      score.quarter_nll[quarter] -= logprobs[i];
-      ++score.quarter_tokens[quarter];
-      if (position < kFarPosition) continue;
-      score.far_nll -= logprobs[i];
-      ++score.far_tokens;
-    }
+    add_logprobs(score, tokens.log_probability.narrow(0, 0, n - 1));
     score.mean_retrieved = session.policy().mean_retrieved();
     score.cache_bytes = session.policy().bytes();
     if (progress)

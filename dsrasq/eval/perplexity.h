@@ -2,6 +2,8 @@
 
 // Perplexity of stretches of text under several policies, compared stretch by stretch.
 
+#include <ATen/core/Tensor.h>
+
 #include <array>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
@@ -75,6 +77,10 @@ std::vector<StretchScore> score_stretch(const session::Engine& engine, const Str
                                         int64_t sample, const std::vector<NamedPolicy>& policies,
                                         const Progress& progress = nullptr);
 
+/// Adds the log-probabilities of tokens 1 to N - 1 of a stretch of N to the sums of its score.
+/// Throws kInternal naming the token whose is no number.
+void add_logprobs(StretchScore& score, const at::Tensor& logprobs);
+
 /// One line per policy, in the order in which they first appear.
 std::vector<PolicyPerplexity> summarise(const std::vector<StretchScore>& scores);
 
@@ -85,6 +91,9 @@ nlohmann::ordered_json run_perplexity(const session::Engine& engine,
                                       const policy::PolicyOptions& base,
                                       const PerplexityOptions& options,
                                       const Progress& progress = nullptr);
+
+/// That result, of the scores of stretches of `length` tokens.
+nlohmann::ordered_json perplexity_result(const std::vector<StretchScore>& scores, int64_t length);
 
 /// The result that the shards in `files` would have given in one run. Throws kBadInput naming the
 /// file that is no such result, has another length or repeats a stretch.

@@ -64,7 +64,16 @@ Json to_json(const PolicyPerplexity& row) {
   return out;
 }
 
-Json result(const std::vector<StretchScore>& scores, int64_t length) {
+// Tokens of a stretch, its first included.
+int64_t stretch_length(const StretchScore& score) {
+  int64_t n = 1;
+  for (const int64_t tokens : score.quarter_tokens) n += tokens;
+  return n;
+}
+
+}  // namespace
+
+Json perplexity_result(const std::vector<StretchScore>& scores, int64_t length) {
   const std::vector<PolicyPerplexity> rows = summarise(scores);
   Json out, lines = Json::array(), samples = Json::array();
   for (const PolicyPerplexity& row : rows) lines.push_back(to_json(row));
@@ -79,15 +88,6 @@ Json result(const std::vector<StretchScore>& scores, int64_t length) {
   return out;
 }
 
-// Tokens of a stretch, its first included.
-int64_t stretch_length(const StretchScore& score) {
-  int64_t n = 1;
-  for (const int64_t tokens : score.quarter_tokens) n += tokens;
-  return n;
-}
-
-}  // namespace
-
 Json run_perplexity(const session::Engine& engine, const policy::PolicyOptions& base,
                     const PerplexityOptions& options, const Progress& progress) {
   const std::vector<NamedPolicy> policies = parse_policies(base.name, base);
@@ -101,7 +101,7 @@ Json run_perplexity(const session::Engine& engine, const policy::PolicyOptions& 
     for (StretchScore& score : score_stretch(engine, stretch, sample, policies, progress))
       scores.push_back(std::move(score));
   }
-  return result(scores, options.length);
+  return perplexity_result(scores, options.length);
 }
 
 Json merge_perplexity(const std::vector<std::string>& files) {
@@ -113,7 +113,7 @@ Json merge_perplexity(const std::vector<std::string>& files) {
                  kInPerplexityRun, "the results have stretches of ", stretch_length(scores.front()),
                  " and of ", stretch_length(scores.back()), " tokens");
   }
-  return result(scores, scores.empty() ? 0 : stretch_length(scores.front()));
+  return perplexity_result(scores, scores.empty() ? 0 : stretch_length(scores.front()));
 }
 
 }  // namespace dsrasq::eval

@@ -1,7 +1,6 @@
 #include "dsrasq/eval/stream_run.h"
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -10,20 +9,16 @@
 #include "dsrasq/core/error.h"
 #include "dsrasq/eval/answer_line.h"
 #include "dsrasq/eval/run_fingerprint.h"
+#include "dsrasq/eval/stopwatch.h"
 #include "dsrasq/eval/stream_reader.h"
 
 namespace dsrasq::eval {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Clock = std::chrono::steady_clock;
 using Ids = std::vector<int32_t>;
 
 constexpr const char* kInStreamRun = "eval.stream_run";
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 class StreamRunner {
  public:

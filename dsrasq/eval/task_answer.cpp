@@ -3,23 +3,18 @@
 #include <ATen/Functions.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <set>
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/eval/attention_rag.h"
 #include "dsrasq/eval/run_fingerprint.h"
+#include "dsrasq/eval/stopwatch.h"
 
 namespace dsrasq::eval {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr const char* kInTaskAnswer = "eval.task_answer";
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 bool judges_options(const data::TaskSample& sample) {
   return sample.format == data::TaskFormat::kMultiRc;

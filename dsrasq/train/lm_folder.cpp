@@ -13,6 +13,7 @@
 #include "dsrasq/checkpoint/hf_writer.h"
 #include "dsrasq/core/error.h"
 #include "dsrasq/text/tokenizer_files.h"
+#include "dsrasq/train/gca_folder.h"
 
 namespace dsrasq::train {
 namespace {
@@ -25,13 +26,18 @@ constexpr const char* kInLmFolder = "train.lm";
 
 fs::path adapter_in(const fs::path& folder) { return folder / "adapter.safetensors"; }
 
-void check_model_folder(const fs::path& folder, const checkpoint::ModelConfig& config) {
+void check_model_folder(const fs::path& folder, const LmModel& model) {
+  const checkpoint::ModelConfig& config = model.config();
   std::error_code error;
   if (!fs::exists(folder, error)) return;
   DSRASQ_CHECK(fs::is_directory(folder, error), kInvalidArgument, kInLmFolder, folder.string(),
                " is no folder; --output names the one to write the model to");
   const fs::path file = folder / "config.json";
   if (!fs::exists(file, error)) return;
+  DSRASQ_CHECK(is_gca_folder(folder) == (model.gca_config() != nullptr), kInvalidArgument,
+               kInLmFolder, folder.string(),
+               " holds a model with another attention; choose another --output");
+  if (model.gca_config() != nullptr) return check_same_gca(folder, *model.gca_config());
   const auto there = checkpoint::config_fields(
       checkpoint::read_hugging_face_config(file, !config.tied_embeddings));
   const auto wanted = checkpoint::config_fields(config);
@@ -57,6 +63,10 @@ std::string write_model_folder(const fs::path& folder, const LmModel& model,
                                  values.back().nbytes())});
   }
   text::copy_tokenizer(tokenizer_source, folder);
+  if (model.gca_config() != nullptr) {
+    write_gca_folder(folder, *model.gca_config(), tensors);
+    return {};
+  }
   checkpoint::write_hugging_face_folder(folder, model.config(), {tokenizer.bos(), tokenizer.eos()},
                                         tensors);
   return checkpoint::Checkpoint::open(folder)->fingerprint();

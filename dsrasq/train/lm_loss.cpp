@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "dsrasq/ops/rows.h"
 
@@ -34,6 +35,19 @@ NextTokenLoss next_token_loss(const at::Tensor& states, const at::Tensor& head,
     head_gradient->add_(d_logits.t().matmul(own));
   }
   return loss;
+}
+
+at::Tensor next_token_logprobs(const at::Tensor& states, const at::Tensor& head,
+                               const at::Tensor& next, int64_t rows) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> parts;
+  for (int64_t begin = 0; begin < states.size(0); begin += rows) {
+    const int64_t here = std::min(rows, states.size(0) - begin);
+    const at::Tensor logits = ops::at_least_float(at::linear(states.narrow(0, begin, here), head));
+    parts.push_back(
+        logits.log_softmax(1).gather(1, next.narrow(0, begin, here).unsqueeze(1)).squeeze(1));
+  }
+  return at::cat(parts);
 }
 
 }  // namespace dsrasq::train

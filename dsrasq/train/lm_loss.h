@@ -20,4 +20,8 @@ NextTokenLoss next_token_loss(const at::Tensor& states, const at::Tensor& head,
                               const at::Tensor& next, int64_t rows, double weight = 1,
                               const at::Tensor* head_gradient = nullptr);
 
+/// Log-probabilities of the next tokens `[N]`, fp32 or fp64, without gradients; arguments as above.
+at::Tensor next_token_logprobs(const at::Tensor& states, const at::Tensor& head,
+                               const at::Tensor& next, int64_t rows);
+
 }  // namespace dsrasq::train

@@ -26,5 +26,20 @@ TEST(LmLossTest, GradientsAreThoseOfAutogradHoweverItIsCut) {
   }
 }
 
+TEST(LmLossTest, LogProbabilitiesAddUpToTheLoss) {
+  at::manual_seed(2);
+  const auto fp64 = at::TensorOptions(at::kDouble);
+  const at::Tensor states = at::randn({10, 6}, fp64), head = at::randn({7, 6}, fp64);
+  const at::Tensor next = at::randint(7, {10}, at::kLong);
+  const at::Tensor wanted =
+      at::linear(states, head).log_softmax(1).gather(1, next.unsqueeze(1)).squeeze(1);
+  for (const int64_t rows : {1, 4, 100}) {
+    const at::Tensor logprobs = next_token_logprobs(states, head, next, rows);
+    EXPECT_LT((logprobs - wanted).abs().max().item<double>(), 1e-12);
+    EXPECT_NEAR(-logprobs.sum().item<double>(),
+                next_token_loss(states, head, next, rows).sum.item<double>(), 1e-10);
+  }
+}
+
 }  // namespace
 }  // namespace dsrasq::train

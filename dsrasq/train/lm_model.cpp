@@ -69,13 +69,17 @@ checkpoint::ModelConfig lm_config(const LmTrainOptions& o, int64_t vocab_size) {
 LmModel::LmModel(const LmTrainOptions& options, int64_t vocab_size, at::Device device,
                  at::ScalarType type)
     : config_(lm_config(options, vocab_size)),
+      gca_config_(options.is_gca() ? std::optional(train::gca_config(options, config_))
+                                   : std::nullopt),
       index_size_{options.hidden, options.index_heads, options.index_dim},
       has_indexers_(options.is_sparse()),
       indexers_(index_size_, indexed_layers(options), device),
       indexer_gradient_(index_size_, indexed_layers(options), device) {
   at::Generator generator = at::detail::createCPUGenerator(options.seed);
   std::vector<at::Tensor> matrices, norms;
-  for (const checkpoint::WantedTensor& wanted : checkpoint::wanted_tensors(config_)) {
+  // The decoder's come first, with the same values whatever follows.
+  const auto all = gca_config_ ? gca_tensors(*gca_config_) : checkpoint::wanted_tensors(config_);
+  for (const checkpoint::WantedTensor& wanted : all) {
     if (wanted.shape.size() == 1) {
       places_[wanted.name] = {false, norms.size()};
       norms.push_back(at::ones(wanted.shape, type));
@@ -93,12 +97,20 @@ LmModel::LmModel(const LmTrainOptions& options, int64_t vocab_size, at::Device d
   if (has_indexers_) indexers_.randomise(options.seed + kIndexerSeed);
 }
 
-model::Transformer LmModel::transformer(at::ScalarType dtype) const {
+model::WeightsByName LmModel::trained_weights(at::ScalarType dtype) const {
   model::WeightsByName weights;
   for (const auto& [name, place] : places_)
     weights[name] =
         place.is_matrix ? matrices_.leaf(place.index).to(dtype) : norms_.leaf(place.index);
-  return {config_, weights};
+  return weights;
+}
+
+model::Transformer LmModel::transformer(at::ScalarType dtype) const {
+  return {config_, trained_weights(dtype)};
+}
+
+GcaModel LmModel::gca(at::ScalarType dtype, AngleCache& angles) const {
+  return {gca_config_.value(), trained_weights(dtype), angles};
 }
 
 at::Tensor LmModel::head(at::ScalarType dtype) const {

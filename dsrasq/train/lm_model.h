@@ -1,17 +1,19 @@
 #pragma once
 
-// A Llama that is trained from nothing: its configuration, its weights in fp32, and the indexers
-// that learn beside them.
+// A Llama that is trained from nothing: its configuration, its weights in fp32, and what learns
+// beside them: the indexers, or the further weights of grouped cross attention.
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "dsrasq/checkpoint/model_config.h"
 #include "dsrasq/model/transformer.h"
 #include "dsrasq/retriever/adapter.h"
+#include "dsrasq/train/gca_model.h"
 #include "dsrasq/train/indexer_bank.h"
 #include "dsrasq/train/lm_options.h"
 #include "dsrasq/train/parameter_bank.h"
@@ -28,6 +30,8 @@ class LmModel {
           at::ScalarType type = at::kFloat);
 
   const checkpoint::ModelConfig& config() const { return config_; }
+  /// Null where there is no grouped cross attention.
+  const GcaConfig* gca_config() const { return gca_config_ ? &*gca_config_ : nullptr; }
   /// Matrices, which decay, and the weights of norms, which do not.
   ParameterBank& matrices() { return matrices_; }
   ParameterBank& norms() { return norms_; }
@@ -39,6 +43,8 @@ class LmModel {
 
   /// Matrices rounded to `dtype`. Where gradients are recorded they reach the banks.
   model::Transformer transformer(at::ScalarType dtype) const;
+  /// The same with all of its weights, where there is grouped cross attention.
+  GcaModel gca(at::ScalarType dtype, AngleCache& angles) const;
   /// What turns states into logits `[V, E]`, in `dtype` and without gradients, and where its
   /// gradient is added up.
   at::Tensor head(at::ScalarType dtype) const;
@@ -56,7 +62,10 @@ class LmModel {
     size_t index = 0;
   };
 
+  model::WeightsByName trained_weights(at::ScalarType dtype) const;
+
   checkpoint::ModelConfig config_;
+  std::optional<GcaConfig> gca_config_;
   IndexerSize index_size_;
   bool has_indexers_ = false;
   std::map<std::string, Place> places_;

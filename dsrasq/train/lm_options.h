@@ -38,12 +38,18 @@ struct LmTrainOptions : RunOptions {
   int64_t index_dim = 32;
   int64_t index_stretches = 4;
 
+  int64_t chunk = 63;
+  int64_t chunk_top_k = 8;
+  int64_t lower_layers = 0;  ///< 0: half
+  int64_t encoder_layers = 2;
+
   double lr = 2e-3;
   double lr_retriever = 3e-3;
   double weight_decay = 0.1;
   int64_t tokens_at_once = 0;
 
   bool is_sparse() const { return attention == "dsrasq"; }
+  bool is_gca() const { return attention == "gca"; }
   int64_t trained_context() const { return context > 0 ? context : length; }
 
   template <class Visit>
@@ -66,7 +72,8 @@ struct LmTrainOptions : RunOptions {
   template <class Visit>
   void visit_run(Visit&& visit) {
     visit(attention, "attention",
-          "dsrasq: sinks, window and the tokens that the indexer picks; full: everything");
+          "dsrasq: sinks, window and the tokens that the indexer picks; full: everything; gca: "
+          "window and retrieved chunks by grouped cross attention, to compare with");
     visit(layers, "layers", "layers");
     visit(hidden, "hidden", "width of the model");
     visit(heads, "heads", "query heads");
@@ -85,6 +92,10 @@ struct LmTrainOptions : RunOptions {
     visit(index_dim, "index-dim", "size of an indexer's head");
     visit(index_stretches, "index-stretches", "stretches of a step that the indexers learn from");
     visit(rows, "rows", "query rows sampled from each of those");
+    visit(chunk, "chunk", "with gca, tokens of text before every landmark");
+    visit(chunk_top_k, "chunk-topk", "with gca, chunks retrieved for a chunk");
+    visit(lower_layers, "lower-layers", "with gca, layers before the retrieval; 0: half");
+    visit(encoder_layers, "encoder-layers", "with gca, layers of the encoder of chunks");
     visit(conditional_weight, "conditional-weight",
           "in the indexers' loss, weight of the KL among far tokens");
     visit(fake_quantise, "fake-quantise", "round index queries and keys as inference does");

@@ -1,5 +1,6 @@
 #include "dsrasq/train/lm_run.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -15,7 +16,7 @@
 namespace dsrasq::train {
 namespace {
 
-constexpr uint64_t kLmRowStream = 1300000;
+constexpr uint64_t kLmRowStream = 1300000, kLmNoiseStream = 1400000;
 constexpr int64_t kTokensAtOnce = 1 << 16, kTokensAtOnceCpu = 1 << 12;
 
 }  // namespace
@@ -38,6 +39,7 @@ LmRun::LmRun(LmModel& model, const LmTrainOptions& options, const StretchSampler
                   .fake_quantise = options.fake_quantise,
                   .conditional_weight = options.conditional_weight},
       shape_(model.transformer(dtype).shape()),
+      logit_rows_(model.transformer(dtype).logit_rows(INT64_MAX)),
       angles_(device) {}
 
 int64_t LmRun::stretches_at_once() const {
@@ -54,8 +56,27 @@ at::Tensor LmRun::ids_of(const std::vector<Stretch>& stretches) const {
   return at::tensor(ids, at::kInt).to(device_, true).to(at::kLong);
 }
 
-LmPolicy LmRun::policy(LmPolicy::Visit visit) {
-  return {shape_, attention_, model_.indexers(), angles_, std::move(visit)};
+at::Tensor LmRun::states(const at::Tensor& ids, LmPolicy::Visit visit, const at::Tensor& noise) {
+  const at::Tensor by_stretch = ids.view({-1, options_.length});
+  if (options_.is_gca()) return model_.gca(dtype_, angles_).states(by_stretch, noise);
+  LmPolicy policy(shape_, attention_, model_.indexers(), angles_, std::move(visit));
+  return model_.transformer(dtype_)
+      .differentiable_forward(ids, policy)
+      .view({by_stretch.size(0), options_.length, -1});
+}
+
+// Made on the CPU, so that every device draws the same.
+at::Tensor LmRun::gumbel_noise(int64_t step, const std::vector<int64_t>& indices) const {
+  if (!options_.is_gca()) return {};
+  const int64_t n = model_.gca_config()->n_retrieving(options_.length);
+  std::vector<at::Tensor> noise;
+  for (const int64_t index : indices) {
+    CounterRng rng(options_.seed, static_cast<uint64_t>(step),
+                   kLmNoiseStream + static_cast<uint64_t>(index));
+    at::Generator generator = at::detail::createCPUGenerator(rng.next());
+    noise.push_back(at::empty({n, n}, at::kFloat).exponential_(1, generator).log_().neg_());
+  }
+  return at::stack(noise).to(device_, true);
 }
 
 // Of what the model's own attention would put on far tokens, were they all read.
@@ -93,22 +114,17 @@ void LmRun::learn(int64_t step, const std::vector<int64_t>& indices, at::Tensor&
   at::Tensor index_loss = sums.select(0, kLmRetriever);
 
   const at::AutoGradMode with_gradients(true);
-  LmPolicy policy =
-      this->policy([&](int64_t layer, const at::Tensor& x, const DenseAttention& all) {
-        teach_indexer(layer, x, all, rows, index_loss);
-      });
-  const model::Transformer transformer = model_.transformer(dtype_);
+  const auto teach = [&](int64_t layer, const at::Tensor& x, const DenseAttention& all) {
+    teach_indexer(layer, x, all, rows, index_loss);
+  };
   // The last position of a stretch predicts a token that the stretch does not have.
   const int64_t n_next = options_.length - 1;
-  const at::Tensor states = transformer.differentiable_forward(ids, policy)
-                                .view({n, options_.length, -1})
-                                .narrow(1, 0, n_next)
-                                .flatten(0, 1);
+  const at::Tensor states =
+      this->states(ids, teach, gumbel_noise(step, indices)).narrow(1, 0, n_next).flatten(0, 1);
   const at::Tensor next = ids.view({n, options_.length}).narrow(1, 1, n_next).flatten();
   const double weight = 1 / static_cast<double>(options_.batch * n_next);
-  const NextTokenLoss loss =
-      next_token_loss(states.detach(), model_.head(dtype_), next,
-                      transformer.logit_rows(states.size(0)), weight, &model_.head_gradient());
+  const NextTokenLoss loss = next_token_loss(states.detach(), model_.head(dtype_), next,
+                                             logit_rows_, weight, &model_.head_gradient());
   states.backward(loss.gradient);
   const at::NoGradGuard no_grad;
   sums.select(0, kLmNll).add_(loss.sum, weight);
@@ -134,17 +150,14 @@ at::Tensor LmRun::accumulate(int64_t step) {
 double LmRun::score() {
   const at::NoGradGuard no_grad;
   if (options_.eval_stretches == 0) return 0;
-  const model::Transformer transformer = model_.transformer(dtype_);
   const at::Tensor head = model_.head(dtype_);
   at::Tensor sum = at::zeros({1}, at::TensorOptions(device_).dtype(at::kDouble));
   const int64_t n_next = options_.length - 1;
   for (int64_t i = 0; i < options_.eval_stretches; ++i) {
     if (!processes_.has(i)) continue;
     const at::Tensor ids = ids_of({sampler_.held_out(i, false)});
-    LmPolicy policy = this->policy(nullptr);
-    const at::Tensor states = transformer.forward(ids, policy).narrow(0, 0, n_next);
-    sum.add_(next_token_loss(states, head, ids.narrow(0, 1, n_next), transformer.logit_rows(n_next))
-                 .sum);
+    const at::Tensor states = this->states(ids, nullptr, {}).select(0, 0).narrow(0, 0, n_next);
+    sum.add_(next_token_loss(states, head, ids.narrow(0, 1, n_next), logit_rows_).sum);
   }
   const at::Tensor host = sum.to(at::kCPU);
   processes_.sum(host);

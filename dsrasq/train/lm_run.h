@@ -41,7 +41,11 @@ class LmRun {
   int64_t stretches_at_once() const;
   /// Their tokens `[B * T]` on the device.
   at::Tensor ids_of(const std::vector<Stretch>& stretches) const;
-  LmPolicy policy(LmPolicy::Visit visit);
+  /// Of `ids` `[B * T]` the final states `[B, T, E]`, with gradients where they are recorded.
+  /// `visit` sees the layers of sparse attention; `noise` is for GcaModel::states.
+  at::Tensor states(const at::Tensor& ids, LmPolicy::Visit visit, const at::Tensor& noise);
+  /// For these stretches of a step's batch `[B, N, N]`; undefined where nothing wants it.
+  at::Tensor gumbel_noise(int64_t step, const std::vector<int64_t>& indices) const;
   /// Adds metrics to `sums`.
   void learn(int64_t step, const std::vector<int64_t>& indices, at::Tensor& sums);
   void teach_indexer(int64_t layer, const at::Tensor& x, const DenseAttention& all,
@@ -56,6 +60,7 @@ class LmRun {
   LmAttention attention_;
   LossOptions index_loss_;
   policy::AttentionShape shape_;
+  int64_t logit_rows_;
   AngleCache angles_;
   int64_t tokens_read_ = 0;
 };

@@ -42,7 +42,7 @@ struct ExactRun {
 
 TEST_F(LmRunTest, GradientsAreThoseOfFiniteDifferences) {
   const LmBench bench(folder_);
-  for (const char* attention : {"dsrasq", "full"})
+  for (const char* attention : {"dsrasq", "full", "gca"})
     for (const bool tied : {true, false}) {
       LmTrainOptions options = bench.options("a", attention);
       options.tied = tied;
@@ -110,6 +110,31 @@ TEST_F(LmRunTest, OnlyTheIndexersLossTeachesThem) {
   ExactRun fewer(bench, options);
   fewer.run.accumulate(0);
   EXPECT_TRUE(fewer.model.matrices().gradient().equal(weights));
+}
+
+TEST_F(LmRunTest, NoiseOfGroupedCrossAttentionIsThatOfItsStepAndItsStretch) {
+  const LmBench bench(folder_);
+  LmTrainOptions options = bench.options("a", "gca");
+  options.chunk_top_k = 1;
+  ExactRun exact(bench, options);
+  const double nll = exact.nll(), other = exact.run.accumulate(1)[kLmNll].item<double>();
+  EXPECT_NE(nll, other);
+  EXPECT_EQ(exact.nll(), nll);
+  // However the batch is cut.
+  options.tokens_at_once = options.length;
+  ExactRun cut(bench, options);
+  EXPECT_NEAR(cut.nll(), nll, 1e-9);
+  EXPECT_EQ(exact.run.score(), exact.run.score());
+}
+
+TEST_F(LmRunTest, TheDecoderStartsFromTheSameWeightsWithEveryAttention) {
+  const LmBench bench(folder_);
+  const LmModel gca(bench.options("a", "gca"), 256, at::kCPU);
+  const LmModel full(bench.options("b", "full"), 256, at::kCPU);
+  const auto with = gca.weights();
+  for (const auto& [name, weight] : full.weights())
+    EXPECT_TRUE(with.at(name).equal(weight)) << name;
+  EXPECT_GT(gca.count(), full.count());
 }
 
 TEST_F(LmRunTest, TheWrittenFolderIsReadBackWithTheSameLogits) {

@@ -77,6 +77,9 @@ class LmBench {
     options.index_heads = 2;
     options.index_dim = 16;
     options.index_stretches = 2;
+    options.chunk = 7;
+    options.chunk_top_k = 2;
+    options.encoder_layers = 1;
     options.warmup = 4;
     options.lr = 1e-2;
     options.dtype = "f32";

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "dsrasq/core/error.h"
 #include "dsrasq/text/bpe_trainer.h"
 #include "dsrasq/text/tokenizer.h"
+#include "dsrasq/train/gca_config.h"
 #include "dsrasq/train/group_optimiser.h"
 #include "dsrasq/train/lm_folder.h"
 #include "dsrasq/train/lm_run.h"
@@ -35,7 +37,8 @@ void check_lm_options(const LmTrainOptions& o) {
   want(std::filesystem::path(o.output).has_filename(), "--output has to name the folder to write");
   check_run_options(o, kInLmTrainer);
   want(o.steps >= 1, "--steps has to be at least 1");
-  want(o.attention == "dsrasq" || o.attention == "full", "--attention has to be dsrasq or full");
+  want(o.is_sparse() || o.is_gca() || o.attention == "full",
+       "--attention has to be dsrasq, full or gca");
   want(o.dtype == "bf16" || o.dtype == "f32", "--dtype has to be bf16 or f32");
   want(o.top_k >= 0 && o.top_k <= 65536, "--topk has to be from 0 to 65536");
   want(o.index_heads >= 1 && o.index_heads <= 8, "--index-heads has to be from 1 to 8");
@@ -47,13 +50,23 @@ void check_lm_options(const LmTrainOptions& o) {
        "--vocab has to be from 257 (every byte and the end of a text) to 1048576");
   want(std::filesystem::path(o.tokenizer).extension() != ".gguf",
        "--tokenizer names a GGUF file; name a folder with a tokenizer.json");
-  lm_config(o, text::BpeTrainer::kLeastTokens);  // of any vocabulary
+  const auto config = lm_config(o, text::BpeTrainer::kLeastTokens);  // of any vocabulary
+  if (o.is_gca()) gca_config(o, config);
   want(o.tokens_at_once >= 0, "--tokens-at-once has to be 0 or more");
   want(is_weight(o.lr) && is_weight(o.lr_retriever) && is_weight(o.weight_decay),
        "learning rates and --weight-decay have to be 0 or more");
 }
 
 namespace {
+
+// As a checkpoint keeps them: what only grouped cross attention reads is no part of other runs.
+std::map<std::string, std::string> kept_lm_options(const LmTrainOptions& options) {
+  auto kept = run_options(options);
+  if (!options.is_gca())
+    for (const char* name : {"chunk", "chunk-topk", "lower-layers", "encoder-layers"})
+      kept.erase(name);
+  return kept;
+}
 
 class LmTrainer final : private TrainingLoop {
  public:
@@ -64,7 +77,7 @@ class LmTrainer final : private TrainingLoop {
   LmTrainer(const LmInput& input, TrainInput& train_input, const LmTrainOptions& options,
             const RunOptions& files, const TokenCache& cache, LmModel& model,
             const Progress& progress)
-      : TrainingLoop(train_input, files, run_options(options), cache, kLmBudgetForSteps),
+      : TrainingLoop(train_input, files, kept_lm_options(options), cache, kLmBudgetForSteps),
         input_(input),
         train_input_(train_input),
         options_(options),
@@ -213,7 +226,7 @@ LmResult train_lm(const LmInput& input, const LmTrainOptions& options,
                   const std::function<void(const LmProgress&)>& progress) {
   check_lm_options(options);
   LmModel model(options, input.tokenizer.vocab_size(), input.device);
-  check_model_folder(options.output, model.config());
+  check_model_folder(options.output, model);
   const model::Transformer start = model.transformer(at::kFloat);
   TrainInput train =
       train_input(start, input.tokenizer, "",

@@ -17,6 +17,9 @@
 #include "dsrasq/model/transformer.h"
 #include "dsrasq/policy/factory.h"
 #include "dsrasq/retriever/adapter.h"
+#include "dsrasq/train/gca_folder.h"
+#include "dsrasq/train/gca_model.h"
+#include "dsrasq/train/lm_loss.h"
 #include "dsrasq/train/lm_test_bench.h"
 #include "dsrasq/train/stretch_sampler.h"
 #include "dsrasq/train/test_stopped_training.h"
@@ -149,11 +152,14 @@ TEST_F(LmTrainerTest, WrongOptionsAreNamed) {
   options.hidden = 48;
   EXPECT_HAS(refusal(), "--hidden by --heads is 24, and the size of a head");
   options.attention = "half";
-  EXPECT_HAS(refusal(), "--attention has to be dsrasq or full");
+  EXPECT_HAS(refusal(), "--attention has to be dsrasq, full or gca");
   options.context = 32;
   EXPECT_HAS(refusal(), "--context is 32, less than --length 64");
   options.index_stretches = 5;
   EXPECT_HAS(refusal(), "--index-stretches has to be from 1 to --batch");
+  options = bench.options("a", "gca"), options.lower_layers = 2;
+  EXPECT_HAS(refusal(),
+             "the options: with grouped cross attention the number of lower layers is 2");
   options.data = bench.path("none.txt");
   EXPECT_HAS(refusal(ErrorCode::kBadInput), "none.txt");
   write_file(folder_ / "empty.txt", "");
@@ -177,6 +183,85 @@ TEST_F(LmTrainerTest, AFolderWithAnotherModelIsLeftAlone) {
              "is no folder");
 }
 
+// The perplexity of the trainer's held-out text by the files of a model with grouped cross
+// attention.
+double gca_perplexity(const LmTrainOptions& options) {
+  AngleCache angles(at::kCPU);
+  const GcaConfig config = read_gca_config(options.output);
+  const GcaModel model(config, read_gca_weights(options.output, config, at::kCPU, at::kFloat),
+                       angles);
+  const TokenCache cache(options.data);
+  const StretchSampler sampler(cache, nullptr,
+                               {.length = options.length, .long_share = 0, .seed = options.seed});
+  double nll = 0;
+  for (int64_t i = 0; i < options.eval_stretches; ++i) {
+    const at::Tensor ids = at::tensor(sampler.held_out(i, false).ids, at::kInt).to(at::kLong);
+    const int64_t n = ids.size(0) - 1;
+    nll -= next_token_logprobs(model.states(ids.unsqueeze(0))[0].narrow(0, 0, n), model.head(),
+                               ids.narrow(0, 1, n), 10)
+               .mean()
+               .item<double>();
+  }
+  return std::exp(nll / static_cast<double>(options.eval_stretches));
+}
+
+TEST_F(LmTrainerTest, GroupedCrossAttentionLearnsAndItsFilesPredictTheSame) {
+  const LmBench bench(folder_);
+  LmTrainOptions options = bench.options("gca", "gca");
+  options.steps = 120;
+  const LmResult result = train_lm(bench.input(), options);
+  EXPECT_LT(result.perplexity, 3);
+  EXPECT_NEAR(gca_perplexity(options) / result.perplexity, 1, 1e-4);
+  EXPECT_TRUE(result.adapter.empty());
+  EXPECT_EQ(text::load_tokenizer(options.output)->fingerprint(), bench.tokenizer().fingerprint());
+  // What is no transformer of ours says so, and nothing else is written over it.
+  EXPECT_HAS(
+      error_text([&] { checkpoint::Checkpoint::open(options.output); }, ErrorCode::kBadInput),
+      "config.json: model_type \"gca\" is not supported");
+  options.chunk = 9;
+  const auto refusal = [&] {
+    return error_text([&] { train_lm(bench.input(), options); }, ErrorCode::kInvalidArgument);
+  };
+  EXPECT_HAS(refusal(), "holds a model whose chunk_size is 7, not 9; choose another --output");
+  options.attention = "full";
+  EXPECT_HAS(refusal(), "holds a model with another attention; choose another --output");
+}
+
+// Repeats words from far outside the window, which only retrieval reaches.
+TEST_F(LmTrainerTest, GroupedCrossAttentionCopiesFromBeyondItsWindow) {
+  const LmBench bench(folder_);
+  std::vector<std::vector<int32_t>> copies(40);
+  for (size_t d = 0; d < copies.size(); ++d) {
+    CounterRng rng(d, 0, 1);
+    for (int32_t i = 0; i < 64; ++i) {
+      const int32_t fresh = 'a' + static_cast<int32_t>(rng.below(26));
+      copies[d].push_back(i < 32 ? fresh : copies[d][static_cast<size_t>(i) - 32]);
+    }
+  }
+  write_token_cache(folder_ / "copies", bench.tokenizer().fingerprint(), "copies", copies);
+  LmTrainOptions options = bench.options("copies-model", "gca");
+  options.data = bench.path("copies");
+  options.window = 8;
+  options.steps = 200;
+  double first = 0;
+  const LmResult result = train_lm(bench.input(), options, [&](const LmProgress& progress) {
+    if (progress.step == 50) first = progress.loss;
+  });
+  RecordProperty("loss", std::to_string(result.loss));
+  EXPECT_LT(result.loss, first);
+}
+
+TEST_F(LmTrainerTest, PlansGroupedCrossAttentionWithItsOwnWeights) {
+  const LmBench bench(folder_);
+  const LmPlan gca = plan_lm_training(bench.options("a", "gca"), 256, at::kCPU);
+  const LmPlan full = plan_lm_training(bench.options("a", "full"), 256, at::kCPU);
+  const int64_t encoder = 4 * 32 * 32 + 3 * 32 * 48 + 2 * 32;
+  const int64_t cross = 2 * 32 * 32 + 32, others = 2 * 32 * 32 + 4 * 32;
+  EXPECT_EQ(gca.n_parameters, full.n_parameters + encoder + cross + others);
+  EXPECT_GT(gca.step_bytes, full.step_bytes);
+  EXPECT_GT(gca.step_seconds, 0);
+}
+
 TEST_F(LmTrainerTest, PlansWithoutTraining) {
   const LmBench bench(folder_);
   const LmTrainOptions options = bench.options("a");
@@ -191,22 +276,30 @@ TEST_F(LmTrainerTest, PlansWithoutTraining) {
 
 class StoppedLmTrainerTest : public StoppedTrainingTest {
  protected:
-  void train_until(int signal) {
+  void train_until(int signal, const char* attention) {
     fs::remove_all(folder_);
     const LmBench bench(folder_);
-    train_lm(bench.input(), bench.options("stopped"), [&](const LmProgress& progress) {
+    train_lm(bench.input(), bench.options("stopped", attention), [&](const LmProgress& progress) {
       if (progress.step == 10) std::raise(signal);
     });
+  }
+  void expect_to_go_on(const char* attention) {
+    const LmBench bench(folder_);
+    const auto [resumed, unbroken] = expect_same_result(
+        bench.options("stopped", attention), 8, bench.options("whole", attention),
+        [&](const LmTrainOptions& o) { return train_lm(bench.input(), o); });
+    EXPECT_EQ(resumed.perplexity, unbroken.perplexity);
   }
 };
 
 TEST_F(StoppedLmTrainerTest, GoesOnExactlyAfterBeingKilled) {
-  EXPECT_EXIT(train_until(SIGKILL), testing::KilledBySignal(SIGKILL), "");
-  const LmBench bench(folder_);
-  const auto [resumed, unbroken] =
-      expect_same_result(bench.options("stopped"), 8, bench.options("whole"),
-                         [&](const LmTrainOptions& o) { return train_lm(bench.input(), o); });
-  EXPECT_EQ(resumed.perplexity, unbroken.perplexity);
+  EXPECT_EXIT(train_until(SIGKILL, "dsrasq"), testing::KilledBySignal(SIGKILL), "");
+  expect_to_go_on("dsrasq");
+}
+
+TEST_F(StoppedLmTrainerTest, GroupedCrossAttentionGoesOnExactlyAfterBeingKilled) {
+  EXPECT_EXIT(train_until(SIGKILL, "gca"), testing::KilledBySignal(SIGKILL), "");
+  expect_to_go_on("gca");
 }
 
 }  // namespace

@@ -15,14 +15,22 @@ constexpr int64_t kProbeTokens = 512;
 }  // namespace
 
 ForwardProbe probe_forward(const model::Transformer& model, const RunOptions& options) {
-  const int64_t n_tokens = std::min(kProbeTokens, options.length);
   AngleCache angles(model.device());
-  const at::Tensor ids = at::arange(n_tokens, at::kLong).remainder(model.config().vocab_size);
+  const auto forward = [&](const at::Tensor& ids) {
+    TeacherPolicy policy(model.shape(), {}, {}, angles, nullptr);
+    return model.forward(ids, policy);
+  };
+  return probe_forward(forward, model.config().vocab_size, options);
+}
+
+ForwardProbe probe_forward(const std::function<at::Tensor(const at::Tensor& ids)>& forward,
+                           int64_t vocab_size, const RunOptions& options) {
+  const int64_t n_tokens = std::min(kProbeTokens, options.length);
+  const at::Tensor ids = at::arange(n_tokens, at::kLong).remainder(vocab_size);
   double best = 0;
   for (int attempt = 0; attempt < 2; ++attempt) {
-    TeacherPolicy policy(model.shape(), {}, {}, angles, nullptr);
     const auto start = std::chrono::steady_clock::now();
-    model.forward(ids, policy).sum().to(at::kCPU);  // waits for the device
+    forward(ids).sum().to(at::kCPU);  // waits for the device
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
     best = attempt == 0 ? passed.count() : std::min(best, passed.count());
   }

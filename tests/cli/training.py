@@ -168,6 +168,26 @@ class TrainLm(run.CliTest):
         self.assertEqual(seen["tokenizer"]["fingerprint"], self.done("inspect", MODEL)["tokenizer"]["fingerprint"])
         self.assertIsNone(seen["adapter"])
 
+    def test_grouped_cross_attention_is_for_eval_perplexity_alone(self):
+        gca = ("--attention", "gca", "--chunk", 7, "--chunk-topk", 2, "--encoder-layers", 1)
+        self.assertGreater(self.done(*self.words(*gca, "--dry-run"))["step_seconds"], 0)
+        result = self.done(*self.words(*gca, "--vocab", 300))
+        self.assertEqual((result["steps"], result["adapter"]), (30, ""))
+        score = ("eval", "perplexity", "--model", self.model, "--text", self.text, "--length", 64, "--samples", 2)
+        scored = self.done(*score)
+        self.assertEqual([row["policy"] for row in scored["rows"]], ["gca"])
+        self.assertLess(scored["perplexity"], 150)
+        self.assertGreater(scored["mean_retrieved"], 0)
+        again = self.done(*self.words(*gca, "--vocab", 300))
+        self.assertEqual(again["perplexity"], result["perplexity"])
+        self.assertIn("leave out --policy", self.refused(2, "invalid_argument", *score, "--policy", "full"))
+        for words in (("ask", "--context", self.text, "Who?"), ("generate", "The"), ("inspect", self.model),
+                      ("bench",), ("train", "retriever", "--data", self.text, "-o", self.folder / "a.safetensors")):
+            model = () if words[0] == "inspect" else ("--model", self.model)
+            self.assertIn('model_type "gca" is not supported', self.refused(3, "bad_input", *words, *model))
+        self.assertIn("holds a model with another attention",
+                      self.refused(2, "invalid_argument", *self.words("--tokenizer", MODEL, "--attention", "full")))
+
     def test_plans_leave_nothing(self):
         result = self.done(*self.words("--dry-run"))
         self.assertGreater(result["parameters"], result["embedding_parameters"])
