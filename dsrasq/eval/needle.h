@@ -20,6 +20,7 @@ struct NeedleOptions {
   std::vector<int64_t> length{8000};
   int64_t samples = 40;
   int64_t max_tokens = 32;
+  int64_t at_once = 1;
   uint64_t seed = 42;
   bool question_agnostic = false;
   std::string shard{};
@@ -31,6 +32,7 @@ struct NeedleOptions {
     visit(length, "length", "tokens of the whole prompt; several by commas");
     visit(samples, "samples", "prompts of each length, the needle at depths from 0 to 100 %");
     visit(max_tokens, "max-tokens", "most tokens of an answer");
+    visit(at_once, "at-once", "answers that are worked on at the same time, for a GPU");
     visit(seed, "seed", "of keys, numbers and places in the text");
     visit(question_agnostic, "question-agnostic",
           "what is kept of the text is chosen before the question is read (snapkv, pyramidkv)");

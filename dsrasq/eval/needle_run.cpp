@@ -1,5 +1,8 @@
 #include <algorithm>
 #include <chrono>
+#include <deque>
+#include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -8,6 +11,7 @@
 #include "dsrasq/eval/needle.h"
 #include "dsrasq/eval/shard_files.h"
 #include "dsrasq/eval/statistics.h"
+#include "dsrasq/eval/work_queue.h"
 #include "dsrasq/session/session.h"
 
 namespace dsrasq::eval {
@@ -116,23 +120,30 @@ Json run_needle(const session::Engine& engine, const policy::PolicyOptions& base
   const std::vector<NamedPolicy> policies = parse_policies(base.name, base);
   const Shard shard = parse_shard(options.shard);
   const std::vector<std::string> texts = read_texts(options.text);
-  Json samples = Json::array();
+  std::deque<Json> lines;  // in order; one does not move when others come
+  std::mutex mutex;        // of progress
+  WorkQueue queue(options.at_once, engine.model().device());
   for (const int64_t length : options.length) {
     for (int64_t sample = 0; sample < options.samples; ++sample) {
       if (!shard.has(sample)) continue;
-      const NeedlePrompt prompt =
-          make_needle(engine.tokenizer(), texts, length, sample, options.samples, options.seed);
+      const auto prompt = std::make_shared<const NeedlePrompt>(
+          make_needle(engine.tokenizer(), texts, length, sample, options.samples, options.seed));
       for (const NamedPolicy& named : policies) {
-        Json line{{"sample", sample}};
-        line.update(run_sample(engine, named, prompt, options));
-        if (progress)
-          progress(concat("needle ", sample + 1, " of ", options.samples, ", ", length, " tokens, ",
-                          named.label, ": ", line["found"] ? "found" : "not found", " in ",
-                          static_cast<int64_t>(line["seconds"].get<double>()), " s"));
-        samples.push_back(std::move(line));
+        Json& line = lines.emplace_back(Json{{"sample", sample}});
+        queue.add([&, prompt, length, sample] {
+          line.update(run_sample(engine, named, *prompt, options));
+          const std::lock_guard lock(mutex);
+          if (progress)
+            progress(concat("needle ", sample + 1, " of ", options.samples, ", ", length,
+                            " tokens, ", named.label, ": ", line["found"] ? "found" : "not found",
+                            " in ", static_cast<int64_t>(line["seconds"].get<double>()), " s"));
+        });
       }
     }
   }
+  queue.finish();
+  Json samples = Json::array();
+  for (Json& line : lines) samples.push_back(std::move(line));
   return result(std::move(samples));
 }
 

@@ -21,6 +21,7 @@ struct TaskOptions {
   int64_t max_tokens = 0;
   int64_t max_context = 0;
   bool chat = false;
+  int64_t at_once = 1;
   bool question_agnostic = false;
   std::string predictions{};
   std::string shard{};
@@ -36,6 +37,7 @@ struct TaskOptions {
     visit(max_tokens, "max-tokens", "most tokens of an answer; 0: as the task says");
     visit(max_context, "max-context",
           "tokens; of a longer prompt the middle is left out (LongBench's way); 0: any");
+    visit(at_once, "at-once", "answers that are worked on at the same time, for a GPU");
     visit(chat, "chat", "ask as a user's message, by the model's chat template");
     visit(question_agnostic, "question-agnostic",
           "what is kept of the texts is chosen before the question is read (snapkv, pyramidkv)");
