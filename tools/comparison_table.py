@@ -4,7 +4,7 @@
 
 Reads OUT_DIR/memory.json and OUT_DIR/parts/TASK.SET.json. Scores and their 95 % intervals are those of the result files;
 where a file has several tasks, and for the differences to full attention, which stand in other files, they are over
-all samples, by a paired bootstrap.
+all samples, by a paired bootstrap. Of a job that was stopped count the answers that it gave (TASK.SET.jsonl).
 """
 import glob
 import json
@@ -89,13 +89,15 @@ def add_difference(cell, full):
 def read_cells(out):
     """{"asked" or "agnostic": {policy: {task: cell}}}, policies in the order of ORDER."""
     cells = {"asked": {}, "agnostic": {}}
-    for path in sorted(glob.glob(f"{out}/parts/*.json")):
-        task, _, group = os.path.basename(path)[:-len(".json")].partition(".")
-        if not group:
+    for path in sorted(glob.glob(f"{out}/parts/*.json*")):
+        stem, _, kind = path.rpartition(".")
+        task, _, group = os.path.basename(stem).partition(".")
+        if not group or kind == "jsonl" and os.path.exists(stem + ".json"):
             continue
         try:
             with open(path, encoding="utf-8") as file:
-                result = json.load(file)
+                result = json.load(file) if kind == "json" else \
+                    {"samples": [json.loads(line) for line in file], "rows": []}
         except ValueError as error:
             sys.exit(f"error: {path} is no result: {error}")
         side = cells["agnostic" if group == "agnostic" else "asked"]
