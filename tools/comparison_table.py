@@ -17,6 +17,7 @@ import sys
 DRAWS = 2000
 FIGURES = ("perplexity", "bleu", "f1a", "f1", "rougeL", "string_match", "accuracy")  # the first that a sample has
 CORPUS = ("bleu", "f1a")  # over all samples at once: only as the file says
+ROUNDING = 1e-3  # a difference that says nothing: sums are done in another order
 COLUMNS = 6  # tasks side by side
 ORDER = ("full", "window", "streaming-llm", "h2o", "tova", "snapkv", "pyramidkv", "quest", "razor", "infini", "attentionrag",
          "random", "recency", "oracle", "dsrasq", "alone")
@@ -121,7 +122,7 @@ def shown(cell, fewer):
     text = f"{scale * cell['score']:.1f} ({low:.0f} to {high:.0f})"
     if "difference_interval" in cell:
         low, high = cell["difference_interval"]
-        text += " +" if low > 0 else " -" if high < 0 else ""
+        text += " +" if low > ROUNDING else " -" if high < -ROUNDING else ""
     return text + (f" n={cell['samples']}" if fewer else "")
 
 
