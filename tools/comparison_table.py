@@ -4,7 +4,7 @@
 
 Reads OUT_DIR/memory.json and OUT_DIR/parts/TASK.SET.json. Scores and their 95 % intervals are those of the result files;
 where a file has several tasks, and for the differences to full attention, which stand in other files, they are over
-all samples, by a paired bootstrap.
+all samples, by a paired bootstrap. Of a job that was stopped count the answers that it gave (TASK.SET.jsonl).
 """
 import glob
 import json
@@ -17,7 +17,10 @@ import sys
 DRAWS = 2000
 FIGURES = ("perplexity", "bleu", "f1a", "f1", "rougeL", "string_match", "accuracy")  # the first that a sample has
 CORPUS = ("bleu", "f1a")  # over all samples at once: only as the file says
+ROUNDING = 1e-3  # a difference that says nothing: sums are done in another order
 COLUMNS = 6  # tasks side by side
+ORDER = ("full", "window", "streaming-llm", "h2o", "tova", "snapkv", "pyramidkv", "quest", "razor", "infini", "attentionrag",
+         "random", "recency", "oracle", "dsrasq", "alone")
 HOLDS_PROMPT = ("snapkv", "pyramidkv")  # until it ends (docs/decisions/compared-methods.md)
 
 
@@ -85,20 +88,30 @@ def add_difference(cell, full):
 
 
 def read_cells(out):
-    """{"asked" or "agnostic": {policy: {task: cell}}}, policies in the order of the files' names."""
+    """{"asked" or "agnostic": {policy: {task: cell}}}, policies in the order of ORDER."""
     cells = {"asked": {}, "agnostic": {}}
-    for path in sorted(glob.glob(f"{out}/parts/*.json")):
-        task, _, group = os.path.basename(path)[:-len(".json")].partition(".")
-        if not group:
+    for path in sorted(glob.glob(f"{out}/parts/*.json*")):
+        stem, _, kind = path.rpartition(".")
+        task, _, group = os.path.basename(stem).partition(".")
+        if not group or kind == "jsonl" and os.path.exists(stem + ".json"):
             continue
-        with open(path, encoding="utf-8") as file:
-            result = json.load(file)
+        try:
+            with open(path, encoding="utf-8") as file:
+                result = json.load(file) if kind == "json" else \
+                    {"samples": [json.loads(line) for line in file], "rows": []}
+        except ValueError as error:
+            sys.exit(f"error: {path} is no result: {error}")
         side = cells["agnostic" if group == "agnostic" else "asked"]
         for policy in dict.fromkeys(s["policy"] for s in result["samples"]):
             name = policy + (" (joint)" if group == "joint" and policy != "alone" else "")
             if task not in side.setdefault(name, {}):
                 side[name][task] = {**cell_of(result, policy), "policy": policy}
-    return cells
+
+    def place(name):
+        family = name.split(":")[0].split(" ")[0]
+        return ORDER.index(family) if family in ORDER else len(ORDER), "(joint)" in name
+
+    return {name: {policy: side[policy] for policy in sorted(side, key=place)} for name, side in cells.items()}
 
 
 def shown(cell, fewer):
@@ -109,7 +122,7 @@ def shown(cell, fewer):
     text = f"{scale * cell['score']:.1f} ({low:.0f} to {high:.0f})"
     if "difference_interval" in cell:
         low, high = cell["difference_interval"]
-        text += " +" if low > 0 else " -" if high < 0 else ""
+        text += " +" if low > ROUNDING else " -" if high < -ROUNDING else ""
     return text + (f" n={cell['samples']}" if fewer else "")
 
 
@@ -127,18 +140,19 @@ def table(title, side, tasks, held):
     full = side["full"]
     for first in range(0, len(tasks), COLUMNS):
         part = tasks[first:first + COLUMNS]
-        yield "| policy | memory, MB | " + " | ".join(part) + " |"
-        yield "| --- |" + " --- |" * (len(part) + 1)
-        yield "| score | | " + " | ".join(full[t]["figure"] for t in part) + " |"
-        yield "| prompt, tokens | | " + " | ".join(f"{full[t]['prompt_tokens']:,.0f}" for t in part) + " |"
-        yield "| samples | | " + " | ".join(str(full[t]["samples"]) for t in part) + " |"
+        yield "| policy | memory, MB | retrieved | " + " | ".join(part) + " |"
+        yield "| --- |" + " --- |" * (len(part) + 2)
+        yield "| score | | | " + " | ".join(full[t]["figure"] for t in part) + " |"
+        yield "| prompt, tokens | | | " + " | ".join(f"{full[t]['prompt_tokens']:,.0f}" for t in part) + " |"
+        yield "| samples | | | " + " | ".join(str(full[t]["samples"]) for t in part) + " |"
         for policy, cells in side.items():
             here = {t: cells[t] for t in part if t in cells}
             if not here:
                 continue
             name = policy + (" (untrained)" if any(c.get("trained") is False for c in here.values()) else "")
             row = [shown(cells.get(t), t in cells and cells[t]["samples"] != full[t]["samples"]) for t in part]
-            yield f"| {name} | {memory(here, held)} | " + " | ".join(row) + " |"
+            retrieved = statistics.mean(cell["mean_retrieved"] for cell in here.values())
+            yield f"| {name} | {memory(here, held)} | {retrieved:.0f} | " + " | ".join(row) + " |"
         yield ""
 
 
@@ -160,15 +174,16 @@ def main(out):
     if "full" not in cells["asked"]:
         sys.exit(f"error: {out}/parts has no result of full attention")
     full = cells["asked"]["full"]
+    left_out = set()
     for side in cells.values():
-        for of_policy in side.values():
-            for task in [t for t in of_policy if t not in full]:
-                print(f"{task}: left out, without full attention", file=sys.stderr)
-                del of_policy[task]
-            for task, cell in of_policy.items():
+        for policy, of_policy in side.items():
+            left_out |= of_policy.keys() - full.keys()
+            side[policy] = {task: cell for task, cell in of_policy.items() if task in full}
+            for task, cell in side[policy].items():
                 add_difference(cell, full[task])
-    order = ["full"] + [name for name in cells["asked"] if name != "full"]
-    asked = {name: cells["asked"][name] for name in order if cells["asked"][name]}
+    if left_out:
+        print(f"left out, as full attention is not measured: {', '.join(sorted(left_out))}", file=sys.stderr)
+    asked = cells["asked"]
     tasks = sorted(full, key=lambda t: full[t]["prompt_tokens"])
     # Policies that never look ahead have kept the same, whether the question follows or not.
     agnostic = {name: of_policy for name, of_policy in (asked | cells["agnostic"]).items()
