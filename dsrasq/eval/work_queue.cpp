@@ -21,6 +21,7 @@ WorkQueue::WorkQueue(int64_t n_threads, c10::Device device) {
   if (n_threads == 1) return;
   if (!device.is_cpu()) {  // the weights may still be on their way, on this thread's stream
     const c10::impl::VirtualGuardImpl guard(device.type());
+    device = guard.getDevice();  // with its number
     guard.getStream(device).synchronize();
   }
   for (int64_t i = 0; i < n_threads; ++i) threads_.emplace_back([this, device] { work(device); });
