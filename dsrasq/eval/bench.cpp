@@ -13,6 +13,7 @@
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/process.h"
+#include "dsrasq/eval/seconds.h"
 #include "dsrasq/session/session.h"
 
 namespace dsrasq::eval {
@@ -20,10 +21,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr const char* kInBench = "eval.bench";
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 void check(const BenchOptions& options) {
   DSRASQ_CHECK(!options.lengths.empty(), kInvalidArgument, kInBench, "lengths is empty");

@@ -10,6 +10,7 @@
 #include "dsrasq/core/error.h"
 #include "dsrasq/eval/answer_line.h"
 #include "dsrasq/eval/run_fingerprint.h"
+#include "dsrasq/eval/seconds.h"
 #include "dsrasq/eval/stream_reader.h"
 
 namespace dsrasq::eval {
@@ -20,10 +21,6 @@ using Clock = std::chrono::steady_clock;
 using Ids = std::vector<int32_t>;
 
 constexpr const char* kInStreamRun = "eval.stream_run";
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 class StreamRunner {
  public:

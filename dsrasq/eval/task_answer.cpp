@@ -10,16 +10,14 @@
 #include "dsrasq/core/error.h"
 #include "dsrasq/eval/attention_rag.h"
 #include "dsrasq/eval/run_fingerprint.h"
+#include "dsrasq/eval/seconds.h"
+#include "dsrasq/policy/cache_hits.h"
 
 namespace dsrasq::eval {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr const char* kInTaskAnswer = "eval.task_answer";
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 bool judges_options(const data::TaskSample& sample) {
   return sample.format == data::TaskFormat::kMultiRc;
@@ -99,6 +97,7 @@ int64_t TaskAnswerer::most_tokens(const TaskRules& rules) const {
 TaskAnswer TaskAnswerer::generate(const NamedPolicy& policy, const TaskRules& rules,
                                   const PromptTokens& prompt) const {
   session::Session session(engine_, policy.options);
+  policy::count_hits(session.policy());
   const std::span<const int32_t> ids(prompt.ids);
   const Clock::time_point start = Clock::now();
   session.read(ids.first(prompt.question_at));
@@ -109,6 +108,7 @@ TaskAnswer TaskAnswerer::generate(const NamedPolicy& policy, const TaskRules& ru
   answer.prompt_tokens = static_cast<int64_t>(ids.size());
   answer.mean_retrieved = session.policy().mean_retrieved();
   answer.cache_bytes = session.policy().bytes();
+  answer.cache_hit_rate = policy::cache_hit_rate(session.policy());
   answer.seconds = seconds_since(start);
   answer.first_token_seconds += reading;
   answer.support = support_of(session.policy().take_recording(), prompt);
