@@ -56,7 +56,7 @@ double draw_groups(std::vector<Group> groups, const Canvas& canvas) {
   const double end = kHead + n_lines * kLine;
   double y = kHead + kLine - 5;
   for (const Group& group : groups) {
-    const bool is_at_edge = group.x + width_of(group) > canvas.width;
+    const bool is_at_edge = group.x + 4 + width_of(group) > canvas.width;
     draw_text(canvas.out, is_at_edge ? canvas.width : group.x + 4, y, is_at_edge ? "end" : "start",
               shortened(group.name, 44), "strong");
     if (!fit) {

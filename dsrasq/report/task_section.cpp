@@ -120,13 +120,22 @@ HeatMap::Column column_of(const std::string& task, const std::vector<RowOfFile>&
   return column;
 }
 
+// Whether a task is in more than one file.
+bool tasks_repeat(const Scores& scores) {
+  std::map<std::string, const ResultFile*> files;
+  return std::any_of(scores.rows.begin(), scores.rows.end(), [&](const RowOfFile& row) {
+    return files.emplace(row.second->task, row.first).first->second != row.first;
+  });
+}
+
 // Many tasks and policies as maps of some tasks each.
-std::vector<Figure> maps_of(const Scores& scores, bool several_files) {
+std::vector<Figure> maps_of(const Scores& scores) {
   constexpr size_t kMostColumns = 6;  // a number has to fit on a narrow screen
+  const bool repeats = tasks_repeat(scores);
   std::vector<std::string> names;
   std::vector<std::pair<std::string, std::vector<RowOfFile>>> tasks;
   for (const RowOfFile& row : scores.rows) {
-    const std::string task = group_of(*row.first, *row.second, several_files, false);
+    const std::string task = group_of(*row.first, *row.second, repeats, false);
     if (tasks.empty() || tasks.back().first != task) tasks.push_back({task, {}});
     tasks.back().second.push_back(row);
     if (std::find(names.begin(), names.end(), row.second->policy) == names.end())
@@ -196,8 +205,7 @@ Section task_section(const std::vector<ResultFile>& files) {
     const bool any = std::any_of(scores.rows.begin(), scores.rows.end(), by_question);
     const bool all = std::all_of(scores.rows.begin(), scores.rows.end(), by_question);
     if (scores.rows.size() > kMostBars && !scores.is_overall) {
-      for (Figure& map : maps_of(scores, sources.size() > 1))
-        section.figures.push_back(std::move(map));
+      for (Figure& map : maps_of(scores)) section.figures.push_back(std::move(map));
       continue;
     }
     Figure figure = figure_of(std::move(scores), sources.size() > 1, any && !all);
