@@ -96,6 +96,11 @@ Json count_sample(const session::Engine& engine, const NamedPolicy& named, const
   return line;
 }
 
+// Whether no supporting token was in the pool or, where none is known, no token at all.
+bool has_nothing_to_find(const Json& scores) {
+  return scores.at(scores.contains("fact_recall") ? "fact_recall" : "oracle_recall")[1] == 0;
+}
+
 // Calls `use` with the number of each sample, from 0, and the sample; `most` of each task, 0: all.
 template <class Use>
 void for_each_sample(const RetrievalOptions& options, const Use& use) {
@@ -125,6 +130,7 @@ Json run_retrieval(const session::Engine& engine, const policy::PolicyOptions& b
   const PromptEncoder encoder(engine.tokenizer(), {.chat = options.chat});
   PredictionFile file(options.predictions, line_keys());
   Json lines = Json::array();
+  int64_t n_without = 0;
   for_each_sample(options, [&](int64_t number, const data::TaskSample& sample) {
     if (!shard.has(number)) return;
     const AskedText asked = asked_text(engine, encoder, sample);
@@ -138,11 +144,16 @@ Json run_retrieval(const session::Engine& engine, const policy::PolicyOptions& b
                           line["mean_retrieved"].get<double>(), " tokens retrieved in ",
                           static_cast<int64_t>(line["seconds"].get<double>()), " s"));
       }
+      n_without += has_nothing_to_find(line.at("scores"));
       Json numbered{{"sample", number}};
       numbered.update(line);
       lines.push_back(std::move(numbered));
     }
   });
+  if (progress && n_without > 0)
+    progress(concat(n_without, " of ", lines.size(),
+                    " readings had nothing to find in the pool and count in no figure of it: a "
+                    "smaller --window leaves more there"));
   return lines_result(std::move(lines));
 }
 
