@@ -44,6 +44,7 @@ Command train_lm_command();
 Command eval_perplexity_command();
 Command eval_needle_command();
 Command eval_gist_command();
+Command eval_retrieval_command();
 Command eval_qa_command();
 Command eval_summarization_command();
 Command eval_translation_command();

@@ -17,6 +17,7 @@ std::vector<Command> all_commands() {
           eval_perplexity_command(),
           eval_needle_command(),
           eval_gist_command(),
+          eval_retrieval_command(),
           eval_qa_command(),
           eval_summarization_command(),
           eval_translation_command(),

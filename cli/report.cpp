@@ -41,6 +41,7 @@ std::vector<report::ResultFile> read_results(const std::vector<std::string>& pat
                  path, " is named twice");
     files.push_back(report::read_result(path));
   }
+  report::tell_apart(files);
   return files;
 }
 

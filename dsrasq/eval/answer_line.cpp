@@ -30,6 +30,7 @@ Json answer_line(const data::TaskSample& sample, const std::string& policy,
             {"mean_retrieved", answer.mean_retrieved},
             {"cache_bytes", answer.cache_bytes},
             {"seconds", answer.seconds}};
+  if (answer.cache_hit_rate) line["cache_hit_rate"] = *answer.cache_hit_rate;
   if (answer.first_token_seconds > 0) line["first_token_seconds"] = answer.first_token_seconds;
   if (answer.support) {
     line["retrieved_support"] = answer.support->retrieved;

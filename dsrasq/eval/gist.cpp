@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "dsrasq/core/error.h"
+#include "dsrasq/eval/sample_means.h"
 #include "dsrasq/eval/shard_files.h"
 #include "dsrasq/eval/statistics.h"
 #include "dsrasq/model/token_score.h"
@@ -71,7 +72,7 @@ Json run_sample(const session::Engine& engine, const NamedPolicy& named, const G
 // All samples of one policy.
 struct Line {
   std::string policy;
-  std::vector<double> own, other, advantage;
+  BySample own, other, advantage, right;
   int64_t n_right = 0, n_choices = 0;
   double retrieved = 0;
   uint64_t cache_bytes = 0;
@@ -81,29 +82,35 @@ void add_sample(const Json& sample, Line& line) {
   const auto gains = sample.at("gains").get<std::vector<double>>();
   DSRASQ_CHECK(gains.size() >= 2, kBadInput, kInGist, "a sample has ", gains.size(), " gains");
   const std::vector<double> others(gains.begin() + 1, gains.end());
-  line.own.push_back(gains.front());
-  line.other.push_back(mean(others));
-  line.advantage.push_back(line.own.back() - line.other.back());
-  line.n_right += gains.front() > *std::max_element(others.begin(), others.end());
+  const auto number = sample.at("sample").get<int64_t>();
+  const bool is_right = gains.front() > *std::max_element(others.begin(), others.end());
+  line.own[number] = gains.front();
+  line.other[number] = mean(others);
+  line.advantage[number] = line.own[number] - line.other[number];
+  line.right[number] = is_right ? 1 : 0;
+  line.n_right += is_right;
   line.n_choices = static_cast<int64_t>(gains.size());
   line.retrieved += sample.at("mean_retrieved").get<double>();
   line.cache_bytes = std::max(line.cache_bytes, sample.at("cache_bytes").get<uint64_t>());
 }
 
-Json to_json(const Line& line) {
-  const auto n = static_cast<int64_t>(line.own.size());
-  const Interval accuracy = wilson(line.n_right, n), advantage = bootstrap_mean(line.advantage);
-  return {{"policy", line.policy},
-          {"samples", n},
-          {"accuracy", static_cast<double>(line.n_right) / static_cast<double>(n)},
-          {"accuracy_interval", {accuracy.low, accuracy.high}},
-          {"chance", 1 / static_cast<double>(line.n_choices)},
-          {"own_gain", mean(line.own)},
-          {"other_gain", mean(line.other)},
-          {"advantage", mean(line.advantage)},
-          {"advantage_interval", {advantage.low, advantage.high}},
-          {"mean_retrieved", line.retrieved / static_cast<double>(n)},
-          {"cache_bytes", line.cache_bytes}};
+Json to_json(const Line& line, const Line& first) {
+  const auto n = static_cast<int64_t>(line.right.size());
+  const Interval accuracy = wilson(line.n_right, n);
+  Json row{{"policy", line.policy},
+           {"samples", n},
+           {"accuracy", static_cast<double>(line.n_right) / static_cast<double>(n)},
+           {"accuracy_interval", {accuracy.low, accuracy.high}},
+           {"chance", 1 / static_cast<double>(line.n_choices)}};
+  add_mean(row, "own_gain", line.own);
+  add_mean(row, "other_gain", line.other);
+  add_mean(row, "advantage", line.advantage);
+  row["mean_retrieved"] = line.retrieved / static_cast<double>(n);
+  row["cache_bytes"] = line.cache_bytes;
+  if (&line == &first) return row;
+  add_difference(row, "accuracy", line.right, first.right);
+  add_difference(row, "advantage", line.advantage, first.advantage);
+  return row;
 }
 
 Json gist_result(Json samples) {
@@ -116,7 +123,7 @@ Json gist_result(Json samples) {
     add_sample(sample, *line);
   }
   Json out, rows = Json::array();
-  for (const Line& line : lines) rows.push_back(to_json(line));
+  for (const Line& line : lines) rows.push_back(to_json(line, lines.front()));
   if (!rows.empty())
     for (const char* key : {"accuracy", "advantage", "policy", "mean_retrieved", "cache_bytes"})
       out[key] = rows.front()[key];

@@ -54,7 +54,8 @@ GistSample make_gist(const std::vector<Stretch>& stretches, const GistOptions& o
 /// `eval gist`: runs and summarises. `base.name` lists the policies. `rows` has a line per policy:
 /// `accuracy` with its 95 % interval; `chance`; `own_gain` and `other_gain`, nats a token by which
 /// reading the first text made its own and the others' passages likelier, means; `advantage`, their
-/// difference, with its bootstrap interval over samples. Then `samples` (what can be merged).
+/// difference, all with intervals; and from the second policy on the differences of `accuracy` and
+/// `advantage` to the first over the same samples. Then `samples` (what can be merged).
 nlohmann::ordered_json run_gist(const session::Engine& engine, const policy::PolicyOptions& base,
                                 const GistOptions& options, const Progress& progress = nullptr);
 

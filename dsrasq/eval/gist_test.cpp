@@ -78,6 +78,12 @@ TEST_F(GistRun, RowsAreMeansOverSamples) {
   EXPECT_NEAR(row["other_gain"].get<double>(), other, 1e-12);
   EXPECT_NEAR(row["advantage"].get<double>(), own - other, 1e-12);
   EXPECT_EQ(row["accuracy"].get<double>(), n_right / 4.0);
+  EXPECT_LE(row["advantage_interval"][0], row["advantage"]);
+  EXPECT_FALSE(row.contains("advantage_difference"));
+  const Json& second = result["rows"][1];
+  EXPECT_NEAR(second["advantage_difference"].get<double>(),
+              second["advantage"].get<double>() - row["advantage"].get<double>(), 1e-12);
+  EXPECT_TRUE(second.contains("accuracy_difference_interval"));
 }
 
 TEST_F(GistRun, ShardsMergedAreTheWholeRun) {

@@ -62,7 +62,8 @@ double digit_accuracy(std::string_view answer, std::string_view value);
 
 /// `eval needle`: runs and summarises. `base.name` lists the policies (parse_policies). The result
 /// has `accuracy, digit_accuracy, policy, length, mean_retrieved, cache_bytes` of the first row,
-/// then `rows` (a line per length and policy, with a 95 % interval of the accuracy) and `samples`.
+/// then `rows` (a line per length and policy, with 95 % intervals, and from the second policy of
+/// a length on the differences to the first over the same samples) and `samples`.
 nlohmann::ordered_json run_needle(const session::Engine& engine, const policy::PolicyOptions& base,
                                   const NeedleOptions& options, const Progress& progress = nullptr);
 

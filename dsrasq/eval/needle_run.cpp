@@ -9,6 +9,7 @@
 #include "dsrasq/core/error.h"
 #include "dsrasq/data/documents.h"
 #include "dsrasq/eval/needle.h"
+#include "dsrasq/eval/sample_means.h"
 #include "dsrasq/eval/shard_files.h"
 #include "dsrasq/eval/statistics.h"
 #include "dsrasq/eval/work_queue.h"
@@ -62,22 +63,27 @@ struct Cell {
   int64_t length = 0;
   std::string policy;
   int64_t n = 0, n_found = 0;
-  double digits = 0, retrieved = 0;
+  BySample found{}, digits{};
+  double retrieved = 0;
   uint64_t cache_bytes = 0;
 };
 
-Json to_json(const Cell& cell) {
+// `first` is the first policy's cell of the same length.
+Json to_json(const Cell& cell, const Cell& first) {
   const auto n = static_cast<double>(cell.n);
   const Interval interval = wilson(cell.n_found, cell.n);
   Json row{{"length", cell.length},
            {"policy", cell.policy},
            {"samples", cell.n},
            {"accuracy", static_cast<double>(cell.n_found) / n},
-           {"accuracy_interval", {interval.low, interval.high}},
-           {"digit_accuracy", cell.digits / n},
-           {"mean_retrieved", cell.retrieved / n},
-           {"cache_bytes", cell.cache_bytes}};
+           {"accuracy_interval", {interval.low, interval.high}}};
+  add_mean(row, "digit_accuracy", cell.digits);
+  row["mean_retrieved"] = cell.retrieved / n;
+  row["cache_bytes"] = cell.cache_bytes;
   mark_untrained(row, cell.policy);
+  if (&cell == &first) return row;
+  add_difference(row, "accuracy", cell.found, first.found);
+  add_difference(row, "digit_accuracy", cell.digits, first.digits);
   return row;
 }
 
@@ -91,15 +97,21 @@ Json result(Json samples) {
     });
     if (cell == cells.end()) cell = cells.insert(cells.end(), {.length = length, .policy = policy});
     ++cell->n;
+    const auto number = sample.at("sample").get<int64_t>();
     cell->n_found += sample.at("found").get<bool>();
-    cell->digits += sample.at("digit_accuracy").get<double>();
+    cell->found[number] = sample.at("found").get<bool>() ? 1 : 0;
+    cell->digits[number] = sample.at("digit_accuracy").get<double>();
     cell->retrieved += sample.at("mean_retrieved").get<double>();
     cell->cache_bytes = std::max(cell->cache_bytes, sample.at("cache_bytes").get<uint64_t>());
   }
   std::stable_sort(cells.begin(), cells.end(),
                    [](const Cell& a, const Cell& b) { return a.length < b.length; });
   Json out, rows = Json::array();
-  for (const Cell& cell : cells) rows.push_back(to_json(cell));
+  for (const Cell& cell : cells) {
+    const auto first = std::find_if(cells.begin(), cells.end(),
+                                    [&](const Cell& c) { return c.length == cell.length; });
+    rows.push_back(to_json(cell, *first));
+  }
   if (!cells.empty())
     for (const char* key :
          {"accuracy", "digit_accuracy", "policy", "length", "mean_retrieved", "cache_bytes"})

@@ -147,6 +147,29 @@ TEST_F(NeedleRun, QuestionAgnosticPoliciesChooseWithoutTheQuestion) {
   EXPECT_NE(answers(agnostic, "snapkv"), answers(aware, "snapkv"));
 }
 
+TEST_F(NeedleRun, ComparesWithTheFirstPolicyOfTheSameLength) {
+  Json samples = Json::array();
+  const auto add = [&](int sample, int length, const char* policy, bool found, double digits) {
+    samples.push_back({{"sample", sample},
+                       {"length", length},
+                       {"policy", policy},
+                       {"found", found},
+                       {"digit_accuracy", digits},
+                       {"mean_retrieved", 3},
+                       {"cache_bytes", 9}});
+  };
+  add(0, 8, "full", true, 1), add(0, 8, "w", false, 0.5), add(1, 8, "w", true, 1);
+  add(0, 4, "full", false, 0), add(0, 4, "w", true, 1);
+  const Json rows = merge_needle({write("a", Json{{"samples", samples}}.dump())})["rows"];
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_EQ(rows[1]["length"], 4);
+  EXPECT_EQ(rows[1]["accuracy_difference"], 1);
+  EXPECT_EQ(rows[3]["accuracy_difference"], -1) << "only sample 0 has a partner";
+  EXPECT_EQ(rows[3]["digit_accuracy_difference_interval"], (Json{-0.5, -0.5}));
+  EXPECT_EQ(rows[3]["digit_accuracy_interval"], (Json{0.5, 1.0}));
+  EXPECT_FALSE(rows[0].contains("accuracy_difference"));
+}
+
 TEST_F(NeedleRun, RefusesFilesThatCannotBeMerged) {
   const std::string file = write("a", R"({"samples": [{"sample": 1}]})");
   EXPECT_HAS(error_text([&] { merge_needle({file}); }), "sample 1 has no \"length\"");

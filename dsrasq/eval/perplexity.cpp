@@ -9,6 +9,7 @@
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/model/token_score.h"
+#include "dsrasq/policy/cache_hits.h"
 #include "dsrasq/session/session.h"
 
 namespace dsrasq::eval {
@@ -32,6 +33,27 @@ std::vector<float> values_of(const at::Tensor& tensor) {
   const at::Tensor host = tensor.to(at::kCPU, at::kFloat).contiguous();
   const float* data = host.const_data_ptr<float>();
   return {data, data + host.numel()};
+}
+
+// Of sums over the drawn stretches' tokens.
+template <class Sum>
+Interval interval_of_mean(const std::vector<const StretchScore*>& scores, const Sum& sum) {
+  return bootstrap(scores.size(), [&](std::span<const size_t> drawn) {
+    double total = 0, tokens = 0;
+    for (const size_t i : drawn) {
+      total += sum(*scores[i]);
+      tokens += static_cast<double>(total_tokens(*scores[i]));
+    }
+    return tokens > 0 ? total / tokens : 0;
+  });
+}
+
+// Mean over the stretches that have a rate.
+std::optional<double> mean_hit_rate(const std::vector<const StretchScore*>& scores) {
+  std::vector<double> rates;
+  for (const StretchScore* score : scores)
+    if (score->cache_hit_rate) rates.push_back(*score->cache_hit_rate);
+  return rates.empty() ? std::nullopt : std::optional(mean(rates));
 }
 
 // Sums over the stretches of one policy.
@@ -59,6 +81,10 @@ PolicyPerplexity add_up(const std::vector<const StretchScore*>& scores) {
   sum.nll = sum.tokens > 0 ? nll / static_cast<double>(sum.tokens) : 0;
   if (sum.tokens > 0) sum.kl = kl / static_cast<double>(sum.tokens);
   sum.perplexity = perplexity(nll, sum.tokens);
+  const Interval nll_interval = interval_of_mean(scores, total_nll);
+  sum.interval = {std::exp(nll_interval.low), std::exp(nll_interval.high)};
+  sum.kl_interval = interval_of_mean(scores, [](const StretchScore& score) { return score.kl; });
+  sum.cache_hit_rate = mean_hit_rate(scores);
   for (size_t q = 0; q < 4; ++q) sum.quarters[q] = perplexity(quarter_nll[q], quarter_tokens[q]);
   if (far_tokens > 0) sum.far = perplexity(far_nll, far_tokens);
   if (seconds > 0) sum.tokens_per_s = static_cast<double>(sum.tokens) / seconds;
@@ -85,8 +111,13 @@ std::optional<Change> compare(const std::vector<const StretchScore*>& base,
   const Interval interval = bootstrap_mean(differences);
   Change change{.percent = percent(mean(differences)),
                 .interval = {percent(interval.low), percent(interval.high)},
-                .far_percent = std::nullopt};
-  if (!far.empty()) change.far_percent = percent(mean(far));
+                .far_percent = std::nullopt,
+                .far_interval = {}};
+  if (!far.empty()) {
+    const Interval of_far = bootstrap_mean(far);
+    change.far_percent = percent(mean(far));
+    change.far_interval = {percent(of_far.low), percent(of_far.high)};
+  }
   return change;
 }
 
@@ -119,6 +150,7 @@ std::vector<StretchScore> score_stretch(const session::Engine& engine, const Str
   at::Tensor reference;  // states under the first policy
   for (const NamedPolicy& named : policies) {
     session::Session session(engine, named.options);
+    policy::count_hits(session.policy());
     const Clock::time_point start = Clock::now();
     const at::Tensor states = session.read_states(stretch.ids);
     StretchScore score{.sample = sample, .source = stretch.source, .policy = named.label};
@@ -129,6 +161,7 @@ std::vector<StretchScore> score_stretch(const session::Engine& engine, const Str
     add_logprobs(score, tokens.log_probability.narrow(0, 0, n - 1));
     score.mean_retrieved = session.policy().mean_retrieved();
     score.cache_bytes = session.policy().bytes();
+    score.cache_hit_rate = policy::cache_hit_rate(session.policy());
     if (progress)
       progress(concat("stretch ", sample + 1, " (", stretch.source, "), ", named.label,
                       ": perplexity ", perplexity(total_nll(score), total_tokens(score)), ", ",

@@ -48,6 +48,7 @@ struct StretchScore {
   double seconds = 0;  ///< of the reading
   double mean_retrieved = 0;
   uint64_t cache_bytes = 0;
+  std::optional<double> cache_hit_rate{};  ///< policy::cache_hit_rate
 };
 constexpr int64_t kFarPosition = 2048;
 
@@ -57,18 +58,23 @@ struct Change {
   double percent = 0;
   Interval interval;
   std::optional<double> far_percent;  ///< for positions from kFarPosition on
+  Interval far_interval;
 };
 
 /// One policy over all stretches. Perplexities are exp of the mean over all scored tokens.
 struct PolicyPerplexity {
   std::string policy;
   double perplexity = 0, nll = 0;  ///< nll: the mean
+  Interval interval{};             ///< of the perplexity: 95 %, bootstrap over stretches
   int64_t samples = 0, tokens = 0;
   std::array<double, 4> quarters{};  ///< perplexity by quarter of the stretch
   std::optional<double> far{};       ///< perplexity from kFarPosition on
   double kl = 0;                     ///< KL(first policy || this one), mean over all tokens
+  Interval kl_interval{};            ///< 95 %, bootstrap over stretches
   double mean_retrieved = 0, tokens_per_s = 0;
   uint64_t cache_bytes = 0;
+  /// Mean over the stretches that have it.
+  std::optional<double> cache_hit_rate{};
   std::optional<Change> change{};  ///< not for the first policy
 };
 

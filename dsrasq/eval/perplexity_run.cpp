@@ -29,6 +29,7 @@ void visit_score(Score& score, Visit&& visit) {
 Json to_json(const StretchScore& score) {
   Json out;
   visit_score(score, [&](const auto& field, const char* name) { out[name] = field; });
+  if (score.cache_hit_rate) out["cache_hit_rate"] = *score.cache_hit_rate;
   return out;
 }
 
@@ -36,6 +37,8 @@ StretchScore from_json(const Json& json) {
   StretchScore score;
   try {
     visit_score(score, [&](auto& field, const char* name) { json.at(name).get_to(field); });
+    if (json.contains("cache_hit_rate"))
+      score.cache_hit_rate = json["cache_hit_rate"].get<double>();
   } catch (const nlohmann::json::exception& e) {
     throw Error(ErrorCode::kBadInput, kInPerplexityRun,
                 concat("sample ", json.dump(), ": ", e.what()));
@@ -46,6 +49,7 @@ StretchScore from_json(const Json& json) {
 Json to_json(const PolicyPerplexity& row) {
   Json out{{"policy", row.policy},
            {"perplexity", row.perplexity},
+           {"perplexity_interval", {row.interval.low, row.interval.high}},
            {"nll", row.nll},
            {"samples", row.samples},
            {"tokens", row.tokens},
@@ -53,13 +57,18 @@ Json to_json(const PolicyPerplexity& row) {
            {"cache_bytes", row.cache_bytes},
            {"tokens_per_s", row.tokens_per_s},
            {"perplexity_by_quarter", row.quarters}};
+  if (row.cache_hit_rate) out["cache_hit_rate"] = *row.cache_hit_rate;
   mark_untrained(out, row.policy);
   if (row.far) out["perplexity_far"] = *row.far;
   if (row.change) {
     out["kl"] = row.kl;
+    out["kl_interval"] = {row.kl_interval.low, row.kl_interval.high};
     out["change_percent"] = row.change->percent;
     out["change_interval"] = {row.change->interval.low, row.change->interval.high};
-    if (row.change->far_percent) out["change_far_percent"] = *row.change->far_percent;
+    if (row.change->far_percent) {
+      out["change_far_percent"] = *row.change->far_percent;
+      out["change_far_interval"] = {row.change->far_interval.low, row.change->far_interval.high};
+    }
   }
   return out;
 }

@@ -43,7 +43,21 @@ TEST(SummarisePerplexity, IsTheExponentialOfTheMeanOverAllTokens) {
   EXPECT_DOUBLE_EQ(rows[0].mean_retrieved, 0.5);
   EXPECT_DOUBLE_EQ(rows[0].tokens_per_s, 10);
   EXPECT_EQ(rows[0].cache_bytes, 101u);
+  EXPECT_NEAR(rows[0].interval.low, std::exp(2), 1e-12);
+  EXPECT_NEAR(rows[0].interval.high, std::exp(3), 1e-12);
   EXPECT_FALSE(rows[0].change.has_value());
+  EXPECT_FALSE(rows[0].cache_hit_rate.has_value());
+}
+
+TEST(SummarisePerplexity, HitRatesAndDivergencesAreMeansOverStretches) {
+  std::vector<StretchScore> scores{score(0, "w", 20, 11), score(1, "w", 30, 12)};
+  scores[0].kl = 40, scores[1].kl = 80;
+  scores[0].cache_hit_rate = 0.25, scores[1].cache_hit_rate = 0.75;
+  const auto rows = summarise(scores);
+  EXPECT_DOUBLE_EQ(rows[0].cache_hit_rate.value(), 0.5);
+  EXPECT_DOUBLE_EQ(rows[0].kl, 1.5);
+  EXPECT_DOUBLE_EQ(rows[0].kl_interval.low, 1);
+  EXPECT_DOUBLE_EQ(rows[0].kl_interval.high, 2);
 }
 
 TEST(SummarisePerplexity, ComparesStretchByStretch) {
@@ -57,6 +71,7 @@ TEST(SummarisePerplexity, ComparesStretchByStretch) {
   EXPECT_NEAR(change.interval.low, 100 * (std::exp(0.1) - 1), 1e-9);
   EXPECT_NEAR(change.interval.high, 100 * (std::exp(0.2) - 1), 1e-9);
   EXPECT_NEAR(change.far_percent.value(), 100 * (std::exp(0.1) - 1), 1e-9);
+  EXPECT_NEAR(change.far_interval.low, 100 * (std::exp(0.1) - 1), 1e-9);
 }
 
 class PerplexityRun : public FolderTest {
@@ -106,6 +121,15 @@ TEST_F(PerplexityRun, ShardsMergedAreTheWholeRun) {
     files.push_back(write(std::string(1, shard[0]), run_perplexity(engine_, base, options).dump()));
   }
   EXPECT_EQ(without_times(merge_perplexity(files)), whole);
+}
+
+TEST_F(PerplexityRun, SaysHowMuchOfAQuerysTokensWereGatheredForTheLast) {
+  PerplexityOptions options{.text = {kText}, .length = 150, .samples = 1};
+  const Json result =
+      run_perplexity(engine_, {.name = "recency,window", .window = 32, .top_k = 8}, options);
+  // Of the 8 latest tokens one is new; the first queries that retrieve have none or fewer.
+  EXPECT_NEAR(result["rows"][0]["cache_hit_rate"].get<double>(), 7.0 / 8, 0.05);
+  EXPECT_FALSE(result["rows"][1].contains("cache_hit_rate"));
 }
 
 TEST_F(PerplexityRun, RefusesToMergeStretchesOfTwoLengths) {

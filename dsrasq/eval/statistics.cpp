@@ -51,12 +51,22 @@ double percentile(std::span<const double> values, double percent) {
 
 Interval bootstrap(size_t n_samples, const std::function<double(std::span<const size_t>)>& figure,
                    int64_t n_resamples) {
-  if (n_samples == 0) return {};
+  return bootstrap_groups(
+      {n_samples}, [&](std::span<const std::vector<size_t>> drawn) { return figure(drawn[0]); },
+      n_resamples);
+}
+
+Interval bootstrap_groups(const std::vector<size_t>& sizes,
+                          const std::function<double(std::span<const std::vector<size_t>>)>& figure,
+                          int64_t n_resamples) {
+  if (std::find(sizes.begin(), sizes.end(), 0) != sizes.end()) return {};
   std::mt19937_64 random(20240229);
   std::vector<double> values(static_cast<size_t>(n_resamples));
-  std::vector<size_t> drawn(n_samples);
+  std::vector<std::vector<size_t>> drawn;
+  for (const size_t size : sizes) drawn.emplace_back(size);
   for (double& value : values) {
-    for (size_t& sample : drawn) sample = random_below(random, n_samples);
+    for (std::vector<size_t>& group : drawn)
+      for (size_t& sample : group) sample = random_below(random, group.size());
     value = figure(drawn);
   }
   std::sort(values.begin(), values.end());

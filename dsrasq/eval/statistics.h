@@ -7,6 +7,7 @@
 #include <functional>
 #include <random>
 #include <span>
+#include <vector>
 
 namespace dsrasq::eval {
 
@@ -28,6 +29,13 @@ double percentile(std::span<const double> values, double percent);
 /// interval at 0 for no samples.
 Interval bootstrap(size_t n_samples, const std::function<double(std::span<const size_t>)>& figure,
                    int64_t n_resamples = 10000);
+
+/// The same where samples are of several groups, `sizes` of each: every group is drawn from by
+/// itself, and `figure` gets the numbers drawn of each. An empty interval at 0 where a group has no
+/// samples.
+Interval bootstrap_groups(const std::vector<size_t>& sizes,
+                          const std::function<double(std::span<const std::vector<size_t>>)>& figure,
+                          int64_t n_resamples = 10000);
 
 /// Percentile bootstrap of the mean: `n_resamples` draws with replacement, always the same ones.
 /// One value gives an interval of no width.

@@ -10,6 +10,7 @@
 #include "dsrasq/eval/attention_rag.h"
 #include "dsrasq/eval/run_fingerprint.h"
 #include "dsrasq/eval/stopwatch.h"
+#include "dsrasq/policy/cache_hits.h"
 
 namespace dsrasq::eval {
 namespace {
@@ -99,6 +100,7 @@ void TaskAnswerer::read_texts(session::Session& session, const PromptTokens& pro
 TaskAnswer TaskAnswerer::generate(const NamedPolicy& policy, const TaskRules& rules,
                                   const PromptTokens& prompt) const {
   session::Session session(engine_, policy.options);
+  policy::count_hits(session.policy());
   const std::span<const int32_t> ids(prompt.ids);
   const Clock::time_point start = Clock::now();
   read_texts(session, prompt);
@@ -109,6 +111,7 @@ TaskAnswer TaskAnswerer::generate(const NamedPolicy& policy, const TaskRules& ru
   answer.prompt_tokens = static_cast<int64_t>(ids.size());
   answer.mean_retrieved = session.policy().mean_retrieved();
   answer.cache_bytes = session.policy().bytes();
+  answer.cache_hit_rate = policy::cache_hit_rate(session.policy());
   answer.seconds = seconds_since(start);
   answer.first_token_seconds += reading;
   answer.support = support_of(session.policy().take_recording(), prompt);

@@ -19,7 +19,8 @@ struct TaskAnswer {
   int64_t prompt_tokens = 0, answer_tokens = 0;
   double mean_retrieved = 0;
   uint64_t cache_bytes = 0;
-  double seconds = 0;  ///< in all
+  std::optional<double> cache_hit_rate{};  ///< policy::cache_hit_rate, of the whole reading
+  double seconds = 0;                      ///< in all
   double first_token_seconds =
       0;  ///< until the first token was written; 0 where options are judged
   /// Share of the weight of what the question and the answer retrieved that lies on supporting

@@ -51,11 +51,14 @@ double bleu_value(Sums sums, double) {
 // Of the negative log-likelihood of texts and their tokens.
 double perplexity_value(Sums sums, double) { return sums[1] > 0 ? std::exp(sums[0] / sums[1]) : 0; }
 
-// Of options that are right and chosen, chosen, right.
+// Of what is right and chosen, chosen, right.
 double f1a_value(Sums sums, double) {
   const auto count = [&](size_t i) { return static_cast<int64_t>(sums[i]); };
   return metrics::precision_recall(count(0), count(1), count(2)).fmeasure;
 }
+
+// Of a part and the whole.
+double share_value(Sums sums, double) { return sums[1] > 0 ? sums[0] / sums[1] : 0; }
 
 std::set<std::string> option_numbers(const std::string& list) {
   std::set<std::string> numbers;
@@ -136,7 +139,7 @@ std::vector<Score> babi_scores(const TaskSample& sample, const std::string& answ
 }  // namespace
 
 const Figure* find_figure(std::string_view name) {
-  static constexpr std::array<Figure, 13> kFigures{{{"em", 1, mean_value},
+  static constexpr std::array<Figure, 21> kFigures{{{"em", 1, mean_value},
                                                     {"perplexity", 2, perplexity_value},
                                                     {"f1", 1, mean_value},
                                                     {"f1a", 3, f1a_value},
@@ -148,7 +151,15 @@ const Figure* find_figure(std::string_view name) {
                                                     {"string_match", 1, mean_value},
                                                     {"accuracy", 1, mean_value},
                                                     {"babilong", 1, mean_value},
-                                                    {"score", 1, mean_value}}};
+                                                    {"score", 1, mean_value},
+                                                    {"fact_precision", 2, share_value},
+                                                    {"fact_recall", 2, share_value},
+                                                    {"fact_f1", 3, f1a_value},
+                                                    {"fact_chance", 2, share_value},
+                                                    {"oracle_precision", 2, share_value},
+                                                    {"oracle_recall", 2, share_value},
+                                                    {"oracle_f1", 3, f1a_value},
+                                                    {"oracle_mass", 2, share_value}}};
   const auto found = std::find_if(kFigures.begin(), kFigures.end(),
                                   [&](const Figure& figure) { return figure.name == name; });
   return found == kFigures.end() ? nullptr : &*found;

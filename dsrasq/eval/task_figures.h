@@ -23,7 +23,7 @@ struct Figure {
 };
 
 /// Null when there is no figure of that name: em, f1, f1a, rouge1, rouge2, rougeL, rougeLsum, bleu,
-/// string_match, accuracy, babilong, score, perplexity.
+/// string_match, accuracy, babilong, score, perplexity, and those of retrieval.h.
 const Figure* find_figure(std::string_view name);
 
 /// What an answer adds to one figure.

@@ -28,6 +28,7 @@ struct Cell {
   std::vector<double> prompt_tokens{}, retrieved{}, seconds{};
   std::vector<double> first_token_seconds{};  // where answers are written
   std::vector<double> support{}, chance{};    // only of samples that say it
+  std::vector<double> hit_rates{};            // of samples that say it
   uint64_t cache_bytes = 0;
 };
 
@@ -47,6 +48,8 @@ std::vector<Cell> cells_of(const Json& lines) {
     if (line.contains("first_token_seconds"))
       cell->first_token_seconds.push_back(line.at("first_token_seconds").get<double>());
     cell->cache_bytes = std::max(cell->cache_bytes, line.at("cache_bytes").get<uint64_t>());
+    if (line.contains("cache_hit_rate"))
+      cell->hit_rates.push_back(line.at("cache_hit_rate").get<double>());
     if (!line.contains("retrieved_support")) continue;
     cell->support.push_back(line.at("retrieved_support").get<double>());
     cell->chance.push_back(line.at("support_share").get<double>());
@@ -95,21 +98,33 @@ std::vector<std::pair<size_t, size_t>> common_samples(const Cell& a, const Cell&
   return pairs;
 }
 
-void add_difference(Json& row, const Figure& figure, const Cell& cell, const Cell& first) {
-  const auto pairs = common_samples(cell, first);
-  if (pairs.empty()) return;
+// A figure of one task's samples and of the first policy's on the same ones.
+struct Paired {
   std::vector<const std::vector<double>*> here, there;
-  const auto of_cell = statistics_of(cell, figure), of_first = statistics_of(first, figure);
-  for (const auto& [a, b] : pairs) {
-    here.push_back(of_cell[a]);
-    there.push_back(of_first[b]);
-  }
-  const auto difference = [&](std::span<const size_t> drawn) {
+  double difference(const Figure& figure, std::span<const size_t> drawn) const {
     return value_of(figure, here, drawn) - value_of(figure, there, drawn);
+  }
+};
+
+Paired paired(const Figure& figure, const Cell& cell, const Cell& first) {
+  Paired out;
+  const auto of_cell = statistics_of(cell, figure), of_first = statistics_of(first, figure);
+  for (const auto& [a, b] : common_samples(cell, first)) {
+    out.here.push_back(of_cell[a]);
+    out.there.push_back(of_first[b]);
+  }
+  return out;
+}
+
+void add_difference(Json& row, const Figure& figure, const Cell& cell, const Cell& first) {
+  const Paired samples = paired(figure, cell, first);
+  if (samples.here.empty()) return;
+  const auto difference = [&](std::span<const size_t> drawn) {
+    return samples.difference(figure, drawn);
   };
   const std::string name(figure.name);
-  row[name + "_difference"] = difference(all_of(pairs.size()));
-  row[name + "_difference_interval"] = to_json(bootstrap(pairs.size(), difference));
+  row[name + "_difference"] = difference(all_of(samples.here.size()));
+  row[name + "_difference_interval"] = to_json(bootstrap(samples.here.size(), difference));
 }
 
 // Median and 95th percentile of how long answers took.
@@ -138,11 +153,62 @@ Json row_of(const Cell& cell, const Cell& first) {
     row["retrieved_support"] = mean(cell.support);
     row["support_share"] = mean(cell.chance);
   }
+  if (!cell.hit_rates.empty()) row["cache_hit_rate"] = mean(cell.hit_rates);
   row["cache_bytes"] = cell.cache_bytes;
   row["seconds"] = mean(cell.seconds);
   add_latency(row, "seconds", cell.seconds);
   add_latency(row, "first_token_seconds", cell.first_token_seconds);
   return row;
+}
+
+const Cell& first_of_task(const std::vector<Cell>& cells, const std::string& task) {
+  return *std::find_if(cells.begin(), cells.end(), [&](const Cell& c) { return c.task == task; });
+}
+
+// The mean over tasks of one value of each, with the samples of every task drawn by themselves.
+template <class Value>
+Interval interval_of_tasks(const std::vector<size_t>& sizes, const Value& value) {
+  return bootstrap_groups(sizes, [&](std::span<const std::vector<size_t>> drawn) {
+    double sum = 0;
+    for (size_t task = 0; task < drawn.size(); ++task) sum += value(task, drawn[task]);
+    return sum / static_cast<double>(drawn.size());
+  });
+}
+
+// Of the figures of a policy's mean over all tasks.
+void add_overall_intervals(Json& out, const std::vector<Cell>& cells, const std::string& policy) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : out.items())
+    if (find_figure(name) != nullptr) names.push_back(name);
+  for (const std::string& name : names) {
+    const Figure* figure = find_figure(name);
+    std::vector<std::vector<const std::vector<double>*>> samples;
+    std::vector<Paired> pairs;
+    std::vector<size_t> sizes, pair_sizes;
+    for (const Cell& cell : cells) {
+      const auto& scores = cell.scores.front();
+      const bool has_figure = std::any_of(scores.begin(), scores.end(),
+                                          [&](const Score& s) { return s.figure == name; });
+      if (cell.policy != policy || !has_figure) continue;
+      samples.push_back(statistics_of(cell, *figure));
+      sizes.push_back(samples.back().size());
+      const Cell& first = first_of_task(cells, cell.task);
+      if (&first == &cell) continue;
+      pairs.push_back(paired(*figure, cell, first));
+      pair_sizes.push_back(pairs.back().here.size());
+    }
+    out[name + "_interval"] =
+        to_json(interval_of_tasks(sizes, [&](size_t task, std::span<const size_t> drawn) {
+          return value_of(*figure, samples[task], drawn);
+        }));
+    if (!out.contains(name + "_difference")) continue;
+    std::erase_if(pairs, [](const Paired& pair) { return pair.here.empty(); });
+    std::erase(pair_sizes, size_t{0});
+    out[name + "_difference_interval"] =
+        to_json(interval_of_tasks(pair_sizes, [&](size_t task, std::span<const size_t> drawn) {
+          return pairs[task].difference(*figure, drawn);
+        }));
+  }
 }
 
 // A policy over all tasks: each task counts the same.
@@ -180,14 +246,15 @@ Json task_rows(const Json& lines) {
   Json rows = Json::array(), all = Json::array();
   std::vector<std::string> policies;
   for (const Cell& cell : cells) {
-    const auto first = std::find_if(cells.begin(), cells.end(),
-                                    [&](const Cell& other) { return other.task == cell.task; });
-    rows.push_back(row_of(cell, *first));
+    rows.push_back(row_of(cell, first_of_task(cells, cell.task)));
     if (std::find(policies.begin(), policies.end(), cell.policy) == policies.end())
       policies.push_back(cell.policy);
   }
   if (rows.size() == policies.size()) return rows;  // one task
-  for (const std::string& policy : policies) all.push_back(overall(rows, policy));
+  for (const std::string& policy : policies) {
+    all.push_back(overall(rows, policy));
+    add_overall_intervals(all.back(), cells, policy);
+  }
   all.insert(all.end(), rows.begin(), rows.end());
   return all;
 }

@@ -48,8 +48,35 @@ TEST(TaskRows, SeveralTasksHaveAMeanInWhichEachCountsTheSame) {
   EXPECT_EQ(rows[0]["samples"], 3);
   EXPECT_EQ(rows[1]["policy"], "w");
   EXPECT_DOUBLE_EQ(rows[1]["f1_difference"], (-1 + 0.5) / 2);
-  EXPECT_FALSE(rows[0].contains("f1_interval"));
+  // The samples of each task are drawn by themselves, and here they are all alike.
+  EXPECT_EQ(rows[0]["f1_interval"], (Json{0.75, 0.75}));
+  EXPECT_EQ(rows[1]["f1_difference_interval"], (Json{-0.25, -0.25}));
   EXPECT_EQ(rows[2]["task"], "a");
+}
+
+TEST(TaskRows, TheIntervalOfAMeanOverTasksIsNarrowerThanThatOfEach) {
+  Json lines = Json::array();
+  for (const char* task : {"a", "b"})
+    for (int i = 0; i < 40; ++i)
+      for (const char* policy : {"full", "w"})
+        lines.push_back(line(task, std::to_string(i).c_str(), policy, (i + (*policy == 'w')) % 2));
+  const Json rows = task_rows(lines);
+  const auto width = [&](size_t row, const char* name) {
+    return rows[row][name][1].get<double>() - rows[row][name][0].get<double>();
+  };
+  EXPECT_EQ(rows[1]["task"], "all");
+  EXPECT_GT(width(1, "f1_interval"), 0.1);
+  EXPECT_LT(width(1, "f1_interval"), 0.8 * width(2, "f1_interval"));
+  EXPECT_GT(width(1, "f1_difference_interval"), 0.2);
+  EXPECT_LT(width(1, "f1_difference_interval"), 0.8 * width(3, "f1_difference_interval"));
+}
+
+TEST(TaskRows, HitRatesAreAveragedOverTheSamplesThatHaveThem) {
+  Json with = line("t", "1", "w", 1);
+  with["cache_hit_rate"] = 0.5;
+  const Json rows = task_rows({with, line("t", "2", "w", 1), line("t", "1", "full", 1)});
+  EXPECT_DOUBLE_EQ(rows[0]["cache_hit_rate"], 0.5);
+  EXPECT_FALSE(rows[1].contains("cache_hit_rate"));
 }
 
 TEST(TaskRows, SupportIsAveragedOverTheSamplesThatHaveIt) {

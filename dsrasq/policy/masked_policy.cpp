@@ -230,6 +230,21 @@ at::Tensor MaskedPolicy::selected(const LayerInput& input, const Layer& layer,
   return at::zeros_like(visible).scatter_(1, columns, keep).logical_and_(visible);
 }
 
+// What the picked tokens [T, N] share with those of the query before.
+void MaskedPolicy::add_hits(Layer& layer, const at::Tensor& picked) {
+  const bool has_last = layer.last_picked.defined();
+  at::Tensor before = at::zeros_like(picked);
+  if (has_last) before[0].narrow(0, 0, layer.last_picked.size(0)).copy_(layer.last_picked);
+  before.narrow(0, 1, n_call_ - 1).copy_(picked.narrow(0, 0, n_call_ - 1));
+  at::Tensor n_picked = picked.sum(1).to(at::kDouble);
+  if (!has_last) n_picked[0].zero_();  // has no query before it
+  const at::Tensor n_hits = at::logical_and(picked, before).sum(1).to(at::kDouble);
+  const at::Tensor counts = n_picked > 0;
+  const at::Tensor share = (n_hits / n_picked.clamp_min(1)).mul_(counts);
+  hits_.add_(at::stack({share.sum(), counts.sum().to(at::kDouble)}));
+  layer.last_picked = picked[n_call_ - 1].clone();
+}
+
 at::Tensor MaskedPolicy::attend(const LayerInput& input) {
   Layer& layer = layers_[static_cast<size_t>(input.layer)];
   const auto& own = shape_.layers[static_cast<size_t>(input.layer)];
@@ -242,6 +257,7 @@ at::Tensor MaskedPolicy::attend(const LayerInput& input) {
     const at::Tensor picked = selected(input, layer, scores, visible());
     n_retrieved_.add_(picked.sum());
     n_queries_ += n_call_;
+    if (hits_.defined()) add_hits(layer, picked);
     seen = at::logical_or(local, picked);
   }
   const int64_t n = position_ + n_call_;
@@ -271,6 +287,18 @@ double MaskedPolicy::mean_retrieved() const {
   return n_queries_ == 0
              ? 0
              : static_cast<double>(n_retrieved_.item<int64_t>()) / static_cast<double>(n_queries_);
+}
+
+void MaskedPolicy::count_hits() {
+  hits_ = at::zeros({2}, at::TensorOptions(device_).dtype(at::kDouble));
+  for (Layer& layer : layers_) layer.last_picked.reset();
+}
+
+std::optional<double> MaskedPolicy::cache_hit_rate() const {
+  if (!hits_.defined()) return std::nullopt;
+  const at::Tensor host = hits_.to(at::kCPU);
+  const double* hits = host.const_data_ptr<double>();
+  return hits[1] > 0 ? std::optional(hits[0] / hits[1]) : std::nullopt;
 }
 
 void MaskedPolicy::save(formats::ChunkFileWriter&) const {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "dsrasq/policy/cache_hits.h"
 #include "dsrasq/policy/factory.h"
 #include "dsrasq/policy/masked_slots.h"
 #include "dsrasq/policy/policy.h"
@@ -16,7 +17,7 @@
 
 namespace dsrasq::policy {
 
-class MaskedPolicy final : public Policy {
+class MaskedPolicy final : public Policy, public CountsHits {
  public:
   /// `options.max_distance` is set. `adapter` is needed for dsrasq only. `shape` and `adapter` must
   /// outlive the policy.
@@ -31,6 +32,8 @@ class MaskedPolicy final : public Policy {
   int64_t position() const override { return position_; }
   size_t bytes() const override;
   double mean_retrieved() const override;
+  void count_hits() override;
+  std::optional<double> cache_hit_rate() const override;
   /// Throws kUnavailable: sessions are kept by the CPU's policies.
   void save(formats::ChunkFileWriter& out) const override;
   void load(const formats::ChunkFile& in) override;
@@ -44,6 +47,7 @@ class MaskedPolicy final : public Policy {
     retriever::IndexerParameters indexer;  // on the device
     std::optional<TensorSizes> sizes;
     std::optional<MaskedSlots> slots;
+    at::Tensor last_picked;  // [N] of the last query, where hits are counted
     bool is_sparse = false;  // neither full attention nor a sliding window
   };
   struct Turns {
@@ -61,6 +65,7 @@ class MaskedPolicy final : public Policy {
                   const at::Tensor& best) const;
   at::Tensor selected(const LayerInput& input, const Layer& layer, const at::Tensor& logits,
                       const at::Tensor& visible) const;
+  void add_hits(Layer& layer, const at::Tensor& picked);
   const ops::Rope::Angles& angles(const ops::Rope& rope, bool far);
 
   PolicyOptions options_;
@@ -73,6 +78,7 @@ class MaskedPolicy final : public Policy {
   std::vector<std::pair<const ops::Rope*, ops::Rope::Angles>> now_, far_;
   at::Tensor n_retrieved_;  // scalar on the device
   int64_t n_queries_ = 0;
+  at::Tensor hits_;  // [2] on the device, where they are counted: sum of shares, queries
 };
 
 }  // namespace dsrasq::policy

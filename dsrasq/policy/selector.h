@@ -40,6 +40,13 @@ class Selector {
   virtual void select(const SelectionRequest& request, Selection& selection) = 0;
 };
 
+/// Is told what a selector picked.
+class SelectionObserver {
+ public:
+  virtual ~SelectionObserver() = default;
+  virtual void selected(const SelectionRequest& request, const Selection& selection) = 0;
+};
+
 /// What the index kernels read of a pool.
 kernels::IndexPool index_pool(const memory::TokenPool& pool);
 

@@ -192,13 +192,15 @@ at::Tensor SparsePolicy::attend(const LayerInput& input) {
 
 void SparsePolicy::select(const LayerInput& input, Layer& layer, const retriever::IndexRows* rows) {
   selection_.resize(n_call_, options_.top_k);
-  selector_->select({.input = input,
-                     .first = position_,
-                     .n_queries = n_call_,
-                     .window = layer.window,
-                     .pool = *layer.pool,
-                     .index = rows},
-                    selection_);
+  const SelectionRequest request{.input = input,
+                                 .first = position_,
+                                 .n_queries = n_call_,
+                                 .window = layer.window,
+                                 .pool = *layer.pool,
+                                 .index = rows};
+  selector_->select(request, selection_);
+  if (hits_) hits_->add(input.layer, *layer.pool, selection_);
+  if (observer_ != nullptr) observer_->selected(request, selection_);
   for (const int32_t count : selection_.counts) n_retrieved_ += count;
   n_queries_ += n_call_;
 }

@@ -13,13 +13,14 @@
 #include "dsrasq/memory/slot_cache.h"
 #include "dsrasq/memory/token_pool.h"
 #include "dsrasq/memory/window_ring.h"
+#include "dsrasq/policy/cache_hits.h"
 #include "dsrasq/policy/factory.h"
 #include "dsrasq/policy/selector.h"
 #include "dsrasq/retriever/indexer.h"
 
 namespace dsrasq::policy {
 
-class SparsePolicy final : public Policy {
+class SparsePolicy final : public Policy, public CountsHits {
  public:
   /// `selector` may be null: then nothing is retrieved and there is no pool. `adapter` may be null:
   /// then pools have no index. `options.max_distance` is set. `shape` must outlive the policy. CPU
@@ -39,6 +40,15 @@ class SparsePolicy final : public Policy {
   void set_probing(bool probing) override { probing_ = probing; }
   void start_recording() override;
   std::vector<RetrievedToken> take_recording() override;
+
+  void count_hits() override { hits_.emplace(shape_.n_layers); }
+  std::optional<double> cache_hit_rate() const override {
+    return hits_ ? hits_->rate() : std::nullopt;
+  }
+  /// `observer` is told of every selection from here on; null: nobody. It must outlive that.
+  void observe(SelectionObserver* observer) { observer_ = observer; }
+  const PolicyOptions& options() const { return options_; }
+  const AttentionShape& shape() const { return shape_; }
 
   void save(formats::ChunkFileWriter& out) const override;
   void load(const formats::ChunkFile& in) override;
@@ -99,6 +109,8 @@ class SparsePolicy final : public Policy {
   int64_t n_retrieved_ = 0, n_queries_ = 0;  // for mean_retrieved
   bool probing_ = false, recording_ = false;
   std::vector<RetrievedToken> recorded_;
+  std::optional<CacheHits> hits_;
+  SelectionObserver* observer_ = nullptr;
 };
 
 }  // namespace dsrasq::policy

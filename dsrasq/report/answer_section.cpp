@@ -66,8 +66,7 @@ void add_tracks(const Answer& answer, const std::map<std::string, double>& ends,
 
 void add_passages(const ResultFile& file, size_t number, const std::map<std::string, double>& ends,
                   Section& section) {
-  TrackPlot plot{.x_title = "place in the text, from its first byte to the last passage listed",
-                 .tracks = {}};
+  TrackPlot plot{.x_title = "place in the text, to the end of the last passage", .tracks = {}};
   Table table{{"question", "answer", "evidence", "passages: bytes (share of the weight)"}, {}};
   for (const Answer& answer : result_of(file).answers) {
     add_tracks(answer, ends, plot);

@@ -61,6 +61,12 @@ int decimals_of(const Axis& axis, double scale) {
   return step > 0 ? std::clamp(static_cast<int>(std::ceil(-std::log10(step) - 1e-9)), 0, 9) : 0;
 }
 
+// A tick of a logarithmic axis: "5e14".
+std::string scientific(double tick) {
+  const int exponent = static_cast<int>(std::floor(std::log10(tick) + 1e-9));
+  return concat(rounded(tick / std::pow(10, exponent)), 'e', exponent);
+}
+
 }  // namespace
 
 double Axis::place(double value) const {
@@ -103,15 +109,19 @@ Axis log_axis(double low, double high, int n_ticks, Unit unit) {
 }
 
 std::string tick_text(const Axis& axis, double tick) {
-  constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
+  constexpr double kKiB = 1 << 10, kMiB = 1 << 20, kGiB = 1 << 30, kTiB = 1024 * kGiB;
+  constexpr double kLong = 1e7;  // as digits
   switch (axis.unit) {
     case Unit::kTokens: return fixed(tick, decimals_of(axis, 1));
     case Unit::kShare: return fixed(100 * tick, decimals_of(axis, 100)) + " %";
     case Unit::kPercent: return with_sign(tick, decimals_of(axis, 1)) + " %";
     case Unit::kBytes:
+      if (tick >= kTiB) return rounded(tick / kTiB) + " TiB";
+      if (tick > 0 && tick < kMiB) return rounded(tick / kKiB) + " KiB";
       return tick >= kGiB ? rounded(tick / kGiB) + " GiB" : rounded(tick / kMiB) + " MiB";
     case Unit::kNumber: break;
   }
+  if (axis.is_log && tick >= kLong) return scientific(tick);
   return axis.is_log ? rounded(tick) : fixed(tick, decimals_of(axis, 1));
 }
 

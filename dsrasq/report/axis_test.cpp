@@ -15,6 +15,14 @@ std::vector<std::string> texts(const Axis& axis) {
 
 using Texts = std::vector<std::string>;
 
+TEST(AxisTest, VeryLargeAndSmallTicksAreShort) {
+  EXPECT_EQ(texts(log_axis(1e12, 4e14, 4, Unit::kNumber)).back(), "1e14");
+  EXPECT_EQ(tick_text(log_axis(1e4, 1e9, 4, Unit::kNumber), 2e7), "2e7");
+  EXPECT_EQ(tick_text(log_axis(1e4, 1e9, 4, Unit::kNumber), 1e6), "1,000,000");
+  EXPECT_EQ(tick_text(log_axis(1e4, 1e9, 4, Unit::kBytes), 32768), "32 KiB");
+  EXPECT_EQ(tick_text(log_axis(1e4, 1e9, 4, Unit::kBytes), 4.0 * (int64_t{1} << 40)), "4 TiB");
+}
+
 TEST(AxisTest, LinearTicksAreRoundNumbers) {
   const Axis axis = linear_axis(0, 9.7, 6, Unit::kNumber);
   EXPECT_EQ(texts(axis), (Texts{"0", "2", "4", "6", "8", "10"}));

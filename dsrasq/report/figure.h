@@ -63,7 +63,7 @@ struct RowPlot {
   std::vector<Row> rows;
 };
 
-/// Shares by column and row.
+/// Shares by column and row, from 0 to 1, which are shown as shades.
 struct HeatMap {
   struct Cell {
     double share = 0;

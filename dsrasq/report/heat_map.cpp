@@ -1,4 +1,4 @@
-// Shares as shades of one colour, with the count in every cell.
+// Shares as shades of one colour, with a number in every cell.
 
 #include <algorithm>
 
@@ -8,6 +8,7 @@ namespace dsrasq::report {
 namespace {
 
 constexpr double kRow = 26, kMostColumn = 96, kHead = 22, kLine = 17;
+constexpr size_t kMostName = 34, kMostNarrowName = 18;  // of a row: characters
 constexpr double kDarkest = 0.55;  // opacity: the count must stay readable on it
 
 void draw_cell(const std::optional<HeatMap::Cell>& cell, double x, double y, double width,
@@ -55,7 +56,7 @@ double draw_groups(std::vector<Group> groups, const Canvas& canvas) {
   const double end = kHead + n_lines * kLine;
   double y = kHead + kLine - 5;
   for (const Group& group : groups) {
-    const bool is_at_edge = group.x + width_of(group) > canvas.width;
+    const bool is_at_edge = group.x + 4 + width_of(group) > canvas.width;
     draw_text(canvas.out, is_at_edge ? canvas.width : group.x + 4, y, is_at_edge ? "end" : "start",
               shortened(group.name, 44), "strong");
     if (!fit) {
@@ -72,7 +73,9 @@ double draw_groups(std::vector<Group> groups, const Canvas& canvas) {
 double draw_plot(const HeatMap& plot, const Canvas& canvas) {
   Markup& out = canvas.out;
   double left = 0;
-  for (const std::string& row : plot.rows) left = std::max(left, text_width(row, kFontPx));
+  const size_t most = canvas.is_narrow ? kMostNarrowName : kMostName;
+  for (const std::string& row : plot.rows)
+    left = std::max(left, text_width(shortened(row, most), kFontPx));
   left += 12;
   const auto n_columns = static_cast<double>(plot.columns.size());
   const double width = std::min(kMostColumn, (canvas.width - left) / n_columns);
@@ -80,7 +83,7 @@ double draw_plot(const HeatMap& plot, const Canvas& canvas) {
   const double top = draw_groups(groups_of(plot, left, width), canvas) + kHead;
   for (size_t i = 0; i < plot.rows.size(); ++i)
     draw_text(out, left - 8, top + kRow * static_cast<double>(i) + kRow / 2 + 4.5, "end",
-              plot.rows[i], "dim");
+              shortened(plot.rows[i], most), "dim");
   out.open("g", {{"class", "c1"}});
   for (size_t i = 0; i < plot.columns.size(); ++i) {
     const HeatMap::Column& column = plot.columns[i];

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/report/number_text.h"
@@ -11,27 +12,65 @@ namespace {
 
 using Row = PerplexityResult::Row;
 
-// Runs over the same texts.
-struct Group {
-  FileList files;
-  std::string suffix;  // of the figures' ids
-  std::string what;    // "8,192 tokens, 12 samples"
-
-  bool has_several() const { return files.size() > 1; }
-};
-
 const PerplexityResult& result_of(const ResultFile& file) {
   return std::get<PerplexityResult>(file.result);
 }
 
-template <class Use>
-void for_each_row(const Group& group, const Use& use) {
-  for (const ResultFile* file : group.files)
-    for (const Row& row : result_of(*file).rows) use(*file, row);
+// Runs over the same texts.
+struct Group {
+  FileList files;
+  std::vector<Variant> campaigns;  // the same files: those whose curves go on from one another
+  std::string suffix;              // of the figures' ids
+  std::string what;                // "8,192 tokens, 12 samples"
+
+  bool has_several() const { return files.size() > 1; }
+};
+
+// Policies whose rows are one measurement. What an adapter decides by itself is another one for
+// each adapter, so that several are points of one curve.
+std::set<std::string> measured(const ResultFile& file) {
+  std::set<std::string> policies;
+  for (const Row& row : result_of(file).rows)
+    if (row.mean_retrieved > 0 && !sizes_are_trained(row.policy, file.options))
+      policies.insert(row.policy);
+  return policies;
 }
 
-std::string named(const Group& group, const ResultFile& file, const std::string& name) {
-  return group.has_several() ? concat(name, ", ", file.stem) : name;
+// The files of one folder that measured different policies go together.
+std::vector<Variant> campaigns_of(const FileList& files) {
+  struct Found {
+    std::filesystem::path folder;
+    std::set<std::string> policies;
+    FileList files;
+  };
+  std::vector<Found> found;
+  for (const ResultFile* file : files) {
+    const auto folder = std::filesystem::path(file->path).parent_path();
+    const std::set<std::string> own = measured(*file);
+    auto place = std::find_if(found.begin(), found.end(), [&](const Found& other) {
+      return other.folder == folder && std::none_of(own.begin(), own.end(), [&](const auto& name) {
+               return other.policies.contains(name);
+             });
+    });
+    if (place == found.end()) place = found.insert(found.end(), Found{folder, {}, {}});
+    place->policies.insert(own.begin(), own.end());
+    place->files.push_back(file);
+  }
+  std::vector<Variant> campaigns;
+  for (const Found& one : found) {
+    const auto n_of_folder = std::count_if(found.begin(), found.end(),
+                                           [&](const Found& f) { return f.folder == one.folder; });
+    const bool has_folder = one.files.size() > 1 && n_of_folder == 1 && one.folder.has_filename();
+    const std::string name = has_folder ? one.folder.filename().string() : common_name(one.files);
+    campaigns.push_back({found.size() == 1 ? "" : name, one.files});
+  }
+  return campaigns;
+}
+
+template <class Use>
+void for_each_row(const FileList& files, const Use& use) {
+  for (const ResultFile* file : files)
+    for (const Row& row : result_of(*file).rows) use(*file, row);
 }
 
 std::string interval_text(const Bounds& bounds) {
@@ -42,7 +81,7 @@ Table table_of(const Group& group) {
   Table table{{"file", "policy", "perplexity", "change", "95 % interval", "KL, nats a token",
                "tokens retrieved", "memory", "samples"},
               {}};
-  for_each_row(group, [&](const ResultFile& file, const Row& row) {
+  for_each_row(group.files, [&](const ResultFile& file, const Row& row) {
     table.rows.push_back({file.stem, row.policy, fixed(row.perplexity, 3),
                           row.change_percent ? with_sign(*row.change_percent, 2) + " %" : "",
                           row.change ? interval_text(*row.change) : "",
@@ -96,7 +135,7 @@ void add_change(const Group& group, Section& section) {
 }
 
 // A line across the plot; what several files measured alike is drawn once.
-void add_level(const Group& group, const ResultFile& file, const Row& row, double y,
+void add_level(const Variant& campaign, const ResultFile& file, const Row& row, double y,
                std::vector<XyPlot::Level>& levels) {
   const auto same = std::find_if(levels.begin(), levels.end(), [&](const XyPlot::Level& level) {
     return level.name.starts_with(row.policy) && std::abs(level.y - y) < 1e-6 * y;
@@ -104,10 +143,12 @@ void add_level(const Group& group, const ResultFile& file, const Row& row, doubl
   if (same != levels.end())
     same->name = row.policy;
   else
-    levels.push_back({named(group, file, row.policy),
+    levels.push_back({campaign.label(row.policy),
                       {.colour = colour_of(family_of(row.policy, file.options))},
                       y});
 }
+
+constexpr const char* kTrained = "dsrasq trained threshold";
 
 // Without the name of the file.
 std::string family_in(const Series& curve) { return curve.name.substr(0, curve.name.find(", ")); }
@@ -132,25 +173,33 @@ void merge_same(std::vector<Series>& curves) {
   }
 }
 
-// One curve for each family and file, of the rows whose point has an x.
+// One curve for each family and campaign, of the rows whose point has an x. Rows of a curve differ
+// in the options `along` only.
 template <class ToPoint>
-XyPlot curves_of(const Group& group, const ToPoint& to_point) {
+XyPlot curves_of(const Group& group, const std::vector<std::string_view>& along,
+                 const ToPoint& to_point) {
   XyPlot plot;
   Looks looks;
-  for (const ResultFile* file : group.files) {
+  for (const Variant& campaign : group.campaigns) {
     const size_t first = plot.series.size();
-    for (const Row& row : result_of(*file).rows) {
+    for_each_row(campaign.files, [&](const ResultFile& file, const Row& row) {
       const std::optional<Series::Point> point = to_point(row);
-      if (!point || point->x <= 0) continue;
-      const std::string family = family_of(row.policy, file->options);
-      const std::string name = named(group, *file, family);
+      if (!point || point->x <= 0) return;
+      const std::string family = family_of(row.policy, file.options);
+      const bool is_trained = sizes_are_trained(row.policy, file.options);
+      const std::string name = campaign.label(
+          concat(is_trained && family == "dsrasq threshold" ? std::string(kTrained) : family,
+                 options_beside(row.policy, along)));
       const auto begin = plot.series.begin() + static_cast<std::ptrdiff_t>(first);
       auto curve = std::find_if(begin, plot.series.end(),
                                 [&](const Series& other) { return other.name == name; });
       if (curve == plot.series.end())
         curve = plot.series.insert(curve, {.name = name, .look = looks.next(family), .points = {}});
-      curve->points.push_back(*point);
-    }
+      const bool is_known = std::any_of(
+          curve->points.begin(), curve->points.end(),
+          [&](const auto& other) { return other.x == point->x && other.y == point->y; });
+      if (!is_known) curve->points.push_back(*point);
+    });
   }
   for (Series& curve : plot.series)
     std::stable_sort(curve.points.begin(), curve.points.end(), [](const auto& a, const auto& b) {
@@ -163,19 +212,58 @@ XyPlot curves_of(const Group& group, const ToPoint& to_point) {
 // With a line across for what reads all or nothing beyond its window.
 template <class Value>
 XyPlot by_retrieved(const Group& group, const Value& value) {
-  XyPlot plot = curves_of(group, [&](const Row& row) -> std::optional<Series::Point> {
+  const std::vector<std::string_view> along{"topk", "min-share", "retrieve", "cache"};
+  XyPlot plot = curves_of(group, along, [&](const Row& row) -> std::optional<Series::Point> {
     const std::optional<double> y = value(row);
     if (!y) return std::nullopt;
     return Series::Point{.x = row.mean_retrieved, .y = *y};
   });
   plot.x = {"tokens retrieved per query and layer (mean)", Unit::kTokens, true};
-  for_each_row(group, [&](const ResultFile& file, const Row& row) {
-    const std::optional<double> y = value(row);
-    const std::string family = family_of(row.policy, file.options);
-    if (y && row.mean_retrieved <= 0 && (is_full(family) || family == "window"))
-      add_level(group, file, row, *y, plot.levels);
-  });
+  for (const Variant& campaign : group.campaigns)
+    for_each_row(campaign.files, [&](const ResultFile& file, const Row& row) {
+      const std::optional<double> y = value(row);
+      const std::string family = family_of(row.policy, file.options);
+      if (y && row.mean_retrieved <= 0 && (is_full(family) || family == "window"))
+        add_level(campaign, file, row, *y, plot.levels);
+    });
   return plot;
+}
+
+bool is_control(const std::string& name) {
+  return name.starts_with("random") || name.starts_with("recency") || name.starts_with("window");
+}
+
+// Takes out the policies that choose blindly where they would squeeze all others into less than
+// half of the plot, and returns a sentence that says so.
+std::string leave_out_controls(XyPlot& plot) {
+  double low = HUGE_VAL, high = -HUGE_VAL, highest = -HUGE_VAL;
+  const auto add = [&](const std::string& name, double y) {
+    highest = std::max(highest, y);
+    if (!is_control(name)) low = std::min(low, y), high = std::max(high, y);
+  };
+  for (const Series& series : plot.series)
+    for (const Series::Point& point : series.points) add(series.name, point.y);
+  for (const XyPlot::Level& level : plot.levels) add(level.name, level.y);
+  if (!(high > low) || highest - low <= 2 * (high - low)) return "";
+  std::string names;
+  const auto take = [&](const std::string& name, double least, double most) {
+    names += concat(names.empty() ? "" : "; ", name, ' ', rounded(least),
+                    least < most ? " to " + rounded(most) : "");
+  };
+  std::erase_if(plot.levels, [&](const XyPlot::Level& level) {
+    const bool is_far = is_control(level.name) && level.y > high;
+    if (is_far) take(level.name, level.y, level.y);
+    return is_far;
+  });
+  std::erase_if(plot.series, [&](const Series& series) {
+    double least = HUGE_VAL, most = 0;
+    for (const Series::Point& point : series.points)
+      least = std::min(least, point.y), most = std::max(most, point.y);
+    const bool is_far = is_control(series.name) && least > high;
+    if (is_far) take(series.name, least, most);
+    return is_far;
+  });
+  return names.empty() ? "" : concat(" Far above the others and not drawn: ", names, '.');
 }
 
 constexpr const char* kLevels =
@@ -190,8 +278,9 @@ void add_by_retrieved(const Group& group, Section& section) {
                                      names_of(group.files), ": no policy retrieved any."));
     return;
   }
+  const std::string left_out = leave_out_controls(plot);
   section.figures.push_back(figure_of(group, "perplexity-retrieved",
-                                      "Perplexity against tokens retrieved", kLevels,
+                                      "Perplexity against tokens retrieved", kLevels + left_out,
                                       std::move(plot)));
 }
 
@@ -209,8 +298,10 @@ void add_kl(const Group& group, Section& section) {
         concat("No KL divergence from ", names_of(without),
                ": they do not hold it. Running the command again records it."));
   if (plot.series.empty()) return;
-  section.figures.push_back(figure_of(
-      group, "kl-retrieved", "KL divergence against tokens retrieved", kLevels, std::move(plot)));
+  const std::string left_out = leave_out_controls(plot);
+  section.figures.push_back(figure_of(group, "kl-retrieved",
+                                      "KL divergence against tokens retrieved", kLevels + left_out,
+                                      std::move(plot)));
 }
 
 bool is_on_gpu(const ResultFile& file) {
@@ -218,7 +309,8 @@ bool is_on_gpu(const ResultFile& file) {
 }
 
 void add_by_bytes(const Group& group, Section& section) {
-  XyPlot plot = curves_of(group, [](const Row& row) {
+  const std::vector<std::string_view> along{"topk", "min-share", "retrieve", "cache", "pool"};
+  XyPlot plot = curves_of(group, along, [](const Row& row) {
     return std::optional(Series::Point{.x = row.cache_bytes, .y = row.perplexity});
   });
   plot.x = {"memory of one sequence (cache bytes)", Unit::kBytes, true};
@@ -226,11 +318,15 @@ void add_by_bytes(const Group& group, Section& section) {
   if (plot.series.empty()) return;
   const bool on_gpu = std::any_of(group.files.begin(), group.files.end(),
                                   [](const ResultFile* file) { return is_on_gpu(*file); });
+  const std::string left_out = leave_out_controls(plot);
   section.figures.push_back(figure_of(
       group, "perplexity-bytes", "Perplexity against memory",
-      on_gpu ? "Down and left is better. Measured on a GPU, where policies of fixed size keep all "
-               "tokens for evaluation: these bytes are not those of the fixed memory on a CPU."
-             : "Down and left is better.",
+      concat(
+          on_gpu
+              ? "Down and left is better. Measured on a GPU, where policies of fixed size keep all "
+                "tokens for evaluation: these bytes are not those of the fixed memory on a CPU."
+              : "Down and left is better.",
+          left_out),
       std::move(plot)));
 }
 
@@ -243,6 +339,7 @@ Section perplexity_section(const std::vector<ResultFile>& files) {
   for (size_t i = 0; i < groups.size(); ++i) {
     const PerplexityResult& first = result_of(*groups[i].front());
     const Group group{.files = groups[i],
+                      .campaigns = campaigns_of(groups[i]),
                       .suffix = i == 0 ? "" : concat('-', i + 1),
                       .what = concat(grouped(first.length), " tokens a sample, ",
                                      grouped(first.rows.front().samples), " samples")};

@@ -34,6 +34,22 @@ std::string family_of(std::string_view label, const Options& run) {
   return retrieve == "auto" ? "dsrasq" : "dsrasq top-k";
 }
 
+std::string options_beside(std::string_view label, const std::vector<std::string_view>& along) {
+  std::string out;
+  for (size_t at = label.find(':'); at != std::string_view::npos; at = label.find(':', at + 1)) {
+    const std::string_view part = label.substr(at, label.find(':', at + 1) - at);
+    const std::string_view name = part.substr(1, part.find('=') - 1);
+    if (std::find(along.begin(), along.end(), name) == along.end()) out += part;
+  }
+  return out;
+}
+
+bool sizes_are_trained(std::string_view label, const Options& run) {
+  const std::string retrieve = policy_option(label, "retrieve", run);
+  return name_of(label) == "dsrasq" && (retrieve == "budget" || retrieve == "threshold") &&
+         !(std::atof(policy_option(label, "min-share", run).c_str()) > 0);
+}
+
 bool keeps_by_question(std::string_view label, const Options& run) {
   return name_of(label) == "snapkv" || name_of(label) == "pyramidkv" ||
          policy_option(label, "retention", run) == "question";

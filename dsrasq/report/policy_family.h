@@ -27,6 +27,14 @@ std::string policy_option(std::string_view label, std::string_view name, const O
 /// (`auto`); results older than that choice are "dsrasq top-k". Every other policy is its name.
 std::string family_of(std::string_view label, const Options& run);
 
+/// What the label's other options make of a family, ":slots=0" of "dsrasq:slots=0:topk=64": those
+/// whose names are not among `along`.
+std::string options_beside(std::string_view label, const std::vector<std::string_view>& along);
+
+/// Whether the adapter alone decides how many tokens are read, so that another adapter is another
+/// point of the same curve: `retrieve=budget` or `threshold`, without a least share.
+bool sizes_are_trained(std::string_view label, const Options& run);
+
 /// Whether what the memory keeps of a prompt is chosen by the question at its end.
 bool keeps_by_question(std::string_view label, const Options& run);
 

@@ -31,6 +31,20 @@ TEST(PolicyFamilyTest, AsThePolicyDecides) {  // policy/set_size.h
   EXPECT_EQ(family_of("dsrasq:retrieve=topk:min-share=0.001", kAuto), "dsrasq top-k");
 }
 
+TEST(PolicyFamilyTest, OtherOptionsMakeAnotherCurve) {
+  EXPECT_EQ(options_beside("dsrasq:slots=0:topk=64:pool=9", {"topk"}), ":slots=0:pool=9");
+  EXPECT_EQ(options_beside("dsrasq:slots=0:topk=64:pool=9", {"pool", "topk", "slots"}), "");
+  EXPECT_EQ(options_beside("dsrasq", {}), "");
+}
+
+TEST(PolicyFamilyTest, OnlyAnAdapterDecidesHowMuchIsReadWhereNothingElseDoes) {
+  EXPECT_TRUE(sizes_are_trained("dsrasq:retrieve=budget", kAuto));
+  EXPECT_TRUE(sizes_are_trained("dsrasq:retrieve=threshold", kAuto));
+  EXPECT_FALSE(sizes_are_trained("dsrasq:retrieve=threshold:min-share=0.001", kAuto));
+  EXPECT_FALSE(sizes_are_trained("dsrasq:topk=64", kAuto));
+  EXPECT_FALSE(sizes_are_trained("random", {{"retrieve", {"budget"}}}));
+}
+
 TEST(PolicyFamilyTest, OtherPoliciesAreTheirNames) {
   EXPECT_EQ(family_of("random:topk=64", kAuto), "random");
   EXPECT_EQ(family_of("h2o:cache=1024", kAuto), "h2o");

@@ -27,6 +27,7 @@ std::string task_command(const TaskResult& result) {
   const bool is_stream = std::any_of(result.rows.begin(), result.rows.end(),
                                      [](const auto& row) { return row.policy == "alone"; });
   if (is_stream) return has("perplexity") ? "eval dialogue" : "eval news";
+  if (has("oracle_mass")) return "eval retrieval";
   if (has("f1") || has("f1a") || has("em")) return "eval qa";
   if (has("rouge1")) return "eval summarization";
   if (has("bleu")) return "eval translation";
@@ -38,6 +39,7 @@ std::string task_command(const TaskResult& result) {
 struct CommandName {
   std::string operator()(const PerplexityResult&) const { return "eval perplexity"; }
   std::string operator()(const NeedleResult&) const { return "eval needle"; }
+  std::string operator()(const GistResult&) const { return "eval gist"; }
   std::string operator()(const TaskResult& result) const { return task_command(result); }
   std::string operator()(const BenchResult& result) const {
     return result.what.empty() ? "" : "bench " + result.what;
@@ -68,7 +70,7 @@ std::string command_of(const ResultFile& file) {
 }
 
 std::string kind_name(const ResultFile& file) {
-  static constexpr const char* kNames[] = {"perplexity", "needle",  "tasks",
+  static constexpr const char* kNames[] = {"perplexity", "needle",  "gist", "tasks",
                                            "speed",      "answers", "sweep"};
   return kNames[file.result.index()];
 }

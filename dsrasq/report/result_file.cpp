@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "dsrasq/core/error.h"
@@ -86,6 +87,27 @@ NeedleResult needle_of(const JsonView& file) {
                                 .depth = number_at(sample, "depth"),
                                 .found = sample.at("found").boolean()});
     });
+  return result;
+}
+
+GistResult gist_of(const JsonView& file) {
+  GistResult result;
+  for_each(file.at("rows"), [&](const JsonView& row) {
+    result.rows.push_back(
+        {.policy = string_at(row, "policy"),
+         .samples = count_at(row, "samples"),
+         .accuracy = number_at(row, "accuracy"),
+         .chance = number_at(row, "chance"),
+         .accuracy_interval = maybe_bounds(row, "accuracy_interval"),
+         .own_gain = number_at(row, "own_gain"),
+         .other_gain = number_at(row, "other_gain"),
+         .advantage = number_at(row, "advantage"),
+         .advantage_interval = maybe_bounds(row, "advantage_interval"),
+         .advantage_difference = maybe_number(row, "advantage_difference"),
+         .advantage_difference_interval = maybe_bounds(row, "advantage_difference_interval"),
+         .mean_retrieved = number_at(row, "mean_retrieved"),
+         .cache_bytes = number_at(row, "cache_bytes")});
+  });
   return result;
 }
 
@@ -271,6 +293,7 @@ auto result_of(const JsonView& file) -> decltype(ResultFile::result) {
     if (first.find("point")) return sweep_of(file);
     if (first.find("task")) return tasks_of(file);
     if (first.find("perplexity")) return perplexity_of(file);
+    if (first.find("own_gain")) return gist_of(file);
     if (first.find("accuracy")) return needle_of(file);
     if (first.find("slowest")) return bench_of(file);
   }
@@ -289,6 +312,15 @@ ResultFile read_result(const std::filesystem::path& path) {
           .stem = path.stem().string(),
           .options = options_of(view),
           .result = result_of(view)};
+}
+
+void tell_apart(std::vector<ResultFile>& files) {
+  std::map<std::string, int> uses;
+  for (const ResultFile& file : files) ++uses[file.stem];
+  for (ResultFile& file : files) {
+    const auto folder = std::filesystem::path(file.path).parent_path().filename();
+    if (uses[file.stem] > 1 && !folder.empty()) file.stem = concat(folder.string(), '/', file.stem);
+  }
 }
 
 }  // namespace dsrasq::report

@@ -52,6 +52,21 @@ struct NeedleResult {
   std::vector<Sample> samples;
 };
 
+struct GistResult {
+  struct Row {
+    std::string policy;
+    int64_t samples = 0;
+    double accuracy = 0, chance = 0;
+    std::optional<Bounds> accuracy_interval;
+    double own_gain = 0, other_gain = 0, advantage = 0;  ///< nats a token
+    std::optional<Bounds> advantage_interval;
+    std::optional<double> advantage_difference;  ///< to the first policy
+    std::optional<Bounds> advantage_difference_interval;
+    double mean_retrieved = 0, cache_bytes = 0;
+  };
+  std::vector<Row> rows;
+};
+
 struct TaskResult {
   /// One figure of one task under one policy.
   struct Row {
@@ -126,7 +141,8 @@ struct SweepResult {
 struct ResultFile {
   std::string path, stem;
   Options options;  ///< of its `config`; empty where there is none
-  std::variant<PerplexityResult, NeedleResult, TaskResult, BenchResult, AnswerResult, SweepResult>
+  std::variant<PerplexityResult, NeedleResult, GistResult, TaskResult, BenchResult, AnswerResult,
+               SweepResult>
       result;
 };
 
@@ -134,11 +150,14 @@ struct ResultFile {
 /// the file is instead.
 ResultFile read_result(const std::filesystem::path& path);
 
+/// Puts the names of their folders before the stems of files that share a stem.
+void tell_apart(std::vector<ResultFile>& files);
+
 /// The command that made a result, as far as the file says it, an option a line; empty where it
 /// does not.
 std::string command_of(const ResultFile& file);
 
-/// "perplexity", "needle", "tasks", "speed", "answers" or "sweep".
+/// "perplexity", "needle", "gist", "tasks", "speed", "answers" or "sweep".
 std::string kind_name(const ResultFile& file);
 
 }  // namespace dsrasq::report

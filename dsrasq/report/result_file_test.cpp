@@ -123,5 +123,17 @@ TEST_F(ResultFileTest, WrongFieldsAreNamed) {
   EXPECT_HAS(refusal(R"({"rows": [{"task": "qa", "f1": 1}]})"), "rows hold no figure");
 }
 
+TEST_F(ResultFileTest, FilesOfOneNameAreToldApartByTheirFolders) {
+  std::filesystem::create_directories(folder_ / "a");
+  std::filesystem::create_directories(folder_ / "b");
+  const std::string json = perplexity_json(perplexity_row("full", 3, 0), "");
+  std::vector<ResultFile> files{result("a/p.json", json), result("b/p.json", json),
+                                result("b/q.json", json)};
+  tell_apart(files);
+  EXPECT_EQ(files[0].stem, "a/p");
+  EXPECT_EQ(files[1].stem, "b/p");
+  EXPECT_EQ(files[2].stem, "q");
+}
+
 }  // namespace
 }  // namespace dsrasq::report

@@ -14,6 +14,8 @@ namespace dsrasq::report {
 Section perplexity_section(const std::vector<ResultFile>& files);
 /// Needles found by length, and by depth.
 Section needle_section(const std::vector<ResultFile>& files);
+/// Passages told apart by what was read of their texts.
+Section gist_section(const std::vector<ResultFile>& files);
 /// Scores of tasks by policy; memories that knew the question apart from those that did not.
 Section task_section(const std::vector<ResultFile>& files);
 /// Tokens per second and memory against length.

@@ -164,13 +164,16 @@ TEST_F(SectionsTest, WhatWasCountedIsDrawnBesideTheTime) {
           {"policy": "full", "of": "operations", "exponent": 1.25,
            "low": null, "high": null}]})"))};
   const Section section = speed_section(files);
-  EXPECT_EQ(ids(section), (Names{"speed-scaling", "memory-scaling", "counted-operations",
-                                 "counted-cache_bytes_read"}));
-  EXPECT_EQ(names(std::get<XyPlot>(section.figures[0].plot)),
-            (Names{"full: L^1.50 (1.40 to 1.60)", "h2o"}));
-  EXPECT_EQ(names(std::get<XyPlot>(section.figures[2].plot)), (Names{"full: L^1.25"}));
-  EXPECT_EQ(names(std::get<XyPlot>(section.figures[3].plot)), (Names{"full"}));
-  EXPECT_EQ(section.figures[2].table.rows.size(), 2u);
+  EXPECT_EQ(ids(section), (Names{"time-scaling", "speed-scaling", "memory-scaling",
+                                 "counted-operations", "counted-cache_bytes_read"}));
+  for (const size_t timed : {0, 1})
+    EXPECT_EQ(names(std::get<XyPlot>(section.figures[timed].plot)),
+              (Names{"full: L^1.50 (1.40 to 1.60)", "h2o"}));
+  EXPECT_EQ(std::get<XyPlot>(section.figures[0].plot).series[0].points[1].y, 40);
+  EXPECT_TRUE(std::get<XyPlot>(section.figures[0].plot).y.is_log);
+  EXPECT_EQ(names(std::get<XyPlot>(section.figures[3].plot)), (Names{"full: L^1.25"}));
+  EXPECT_EQ(names(std::get<XyPlot>(section.figures[4].plot)), (Names{"full"}));
+  EXPECT_EQ(section.figures[3].table.rows.size(), 2u);
 }
 
 TEST_F(SectionsTest, PassagesLieWhereTheyWereRead) {

@@ -143,6 +143,36 @@ void add_counted(const Counted& counted, const FileList& files, Section& section
        .sources = files});
 }
 
+// Of bench scaling the time itself, beside what was counted.
+void add_seconds(const FileList& files, Section& section) {
+  const auto variants = variants_of(files, {"lengths", "policy", "segments"}, cells_of);
+  const auto seconds = [](const Row& row, double tokens_per_s) {
+    return static_cast<double>(row.length) / tokens_per_s;
+  };
+  section.figures.push_back(
+      {.id = "time-scaling",
+       .title = "Reading: seconds against length",
+       .caption = "Down is better; both axes are logarithmic. Bars and bands go from the fastest "
+                  "to the slowest repeat. L^x: how the time grows with the length, with the 95 % "
+                  "interval of the fit.",
+       .plot =
+           XyPlot{
+               .x = {"tokens", Unit::kTokens, true},
+               .y = {"seconds", Unit::kNumber, true},
+               .series = series_of(
+                   variants, "seconds",
+                   [&](const Row& row) {
+                     Series::Point point{.x = static_cast<double>(row.length),
+                                         .y = seconds(row, row.tokens_per_s)};
+                     if (row.slowest < row.fastest)
+                       point.bounds = Bounds{seconds(row, row.fastest), seconds(row, row.slowest)};
+                     return std::optional(point);
+                   }),
+               .levels = {}},
+       .table = table_of(variants),
+       .sources = files});
+}
+
 void add_figures(const Kind& kind, const FileList& files, Section& section) {
   const auto variants = variants_of(files, {"lengths", "policy", "segments"}, cells_of);
   const AxisSpec lengths{"tokens", Unit::kTokens, true};
@@ -202,6 +232,7 @@ Section speed_section(const std::vector<ResultFile>& files) {
     for (const ResultFile* file : files_with<BenchResult>(files))
       if (result_of(*file).what == kind.what) chosen.push_back(file);
     if (chosen.empty()) continue;
+    if (std::string_view(kind.what) == "scaling") add_seconds(chosen, section);
     add_figures(kind, chosen, section);
     for (const Counted& counted : kCounted) add_counted(counted, chosen, section);
   }

@@ -96,19 +96,33 @@ Table table_of(const Rows& rows) {
   return table;
 }
 
-// k downwards, r to the right; `best` and `worst` of the whole sweep are the ends of the shades.
-HeatMap map_of(const Rows& rows, double best, double worst) {
-  HeatMap map{.x_title = "r, latent slots",
-              .y_title = "k, tokens retrieved at most",
-              .rows = {},
-              .columns = {}};
-  const std::vector<double> top_ks = values_of(rows, kTopK);
-  for (const double top_k : top_ks) map.rows.push_back(exact(top_k));
-  for (const double slots : values_of(rows, kSlots)) {
-    HeatMap::Column column{"perplexity", exact(slots), {}};
-    for (const double top_k : top_ks) {
+// What goes downwards and to the right: k and r, or beta in the place of one that does not vary.
+struct MapAxes {
+  Choice down = kTopK, right = kSlots;
+};
+
+MapAxes axes_of(const Sweep& sweep) {
+  if (!sweep.varies(kSlots) && sweep.varies(kBeta)) return {kTopK, kBeta};
+  if (!sweep.varies(kTopK) && sweep.varies(kBeta)) return {kBeta, kSlots};
+  return {};
+}
+
+std::string title_of(const Choice& choice) {
+  if (choice.value == kTopK.value) return "k, tokens retrieved at most";
+  return choice.value == kSlots.value ? "r, latent slots" : "beta, what stays of a slot";
+}
+
+// `best` and `worst` of the whole sweep are the ends of the shades.
+HeatMap map_of(const Rows& rows, const MapAxes& axes, double best, double worst) {
+  HeatMap map{
+      .x_title = title_of(axes.right), .y_title = title_of(axes.down), .rows = {}, .columns = {}};
+  const std::vector<double> downs = values_of(rows, axes.down);
+  for (const double down : downs) map.rows.push_back(value_text(axes.down, down));
+  for (const double right : values_of(rows, axes.right)) {
+    HeatMap::Column column{"perplexity", value_text(axes.right, right), {}};
+    for (const double down : downs) {
       const auto row = std::find_if(rows.begin(), rows.end(), [&](const Row* one) {
-        return one->top_k == top_k && one->slots == slots;
+        return one->*axes.down.value == down && one->*axes.right.value == right;
       });
       column.cells.emplace_back();
       if (row == rows.end()) continue;
@@ -122,16 +136,18 @@ HeatMap map_of(const Rows& rows, double best, double worst) {
 }
 
 void add_maps(const Sweep& sweep, Section& section) {
-  if (!sweep.varies(kTopK) && !sweep.varies(kSlots)) return;
+  const MapAxes axes = axes_of(sweep);
+  if (!sweep.varies(axes.down) && !sweep.varies(axes.right)) return;
   const auto [best, worst] =
       std::minmax_element(sweep.finished.begin(), sweep.finished.end(),
                           [](const Row* a, const Row* b) { return a->perplexity < b->perplexity; });
   size_t n = 0;
-  for (const auto& [name, rows] : grouped_along(sweep, {kTopK, kSlots})) {
+  for (const auto& [name, rows] : grouped_along(sweep, {axes.down, axes.right})) {
     const std::string number = ++n == 1 ? "" : concat('-', n);
     section.figures.push_back(
         {.id = concat("sweep-map", sweep.suffix, number),
-         .title = concat("Perplexity by k and r", name.empty() ? "" : ": " + name),
+         .title = concat("Perplexity by ", axes.down.name, " and ", axes.right.name,
+                         name.empty() ? "" : ": " + name),
          .caption = concat("The stronger the colour the better, on one scale for all maps of the "
                            "sweep: ",
                            fixed((*best)->perplexity, 3), " (", (*best)->point, ") to ",
@@ -139,7 +155,7 @@ void add_maps(const Sweep& sweep, Section& section) {
                            "). Full attention: ", fixed(rows.front()->full_perplexity, 3),
                            ". Dashed cells were not measured. One short training each: small "
                            "differences are within what another seed would change."),
-         .plot = map_of(rows, (*best)->perplexity, (*worst)->perplexity),
+         .plot = map_of(rows, axes, (*best)->perplexity, (*worst)->perplexity),
          .table = table_of(rows),
          .sources = {&sweep.file}});
   }
@@ -239,9 +255,10 @@ Section sweep_section(const std::vector<ResultFile>& files) {
       add_prices(sweep, kLambdaComp, "lambda-comp", section);
     }
     if (section.figures.size() == n_before)
-      section.missing.push_back(concat("Nothing from ", sweep.file.stem,
-                                       ".json: its finished points do not differ in k, r or a "
-                                       "price."));
+      section.missing.push_back(
+          concat("Nothing from ", sweep.file.stem,
+                 ".json: its finished points do not differ in k, r, beta or a "
+                 "price."));
     add_missing(sweep, section);
   }
   return section;

@@ -57,6 +57,24 @@ TEST_F(SweepSectionTest, EveryBetaHasItsMapOnOneScale) {
   EXPECT_HAS(draw_svg(section.figures[0], Layout::kNarrow), "27.500");
 }
 
+TEST_F(SweepSectionTest, BetaTakesThePlaceOfWhatDoesNotVary) {
+  const std::vector<ResultFile> one_r{
+      sweep(row(64, 64, 0.9, 28) + ',' + row(64, 64, 0.99, 27.5) + ',' + row(256, 64, 0.9, 27))};
+  Section section = sweep_section(one_r);
+  ASSERT_EQ(section.figures.size(), 1u);
+  EXPECT_EQ(section.figures[0].title, "Perplexity by k and beta");
+  const auto& by_beta = std::get<HeatMap>(section.figures[0].plot);
+  ASSERT_EQ(by_beta.columns.size(), 2u);
+  EXPECT_EQ(by_beta.columns[1].name, "0.99");
+  EXPECT_EQ(by_beta.columns[1].cells[0]->text, "27.500");
+  EXPECT_FALSE(by_beta.columns[1].cells[1]);
+  const std::vector<ResultFile> one_k{sweep(row(64, 64, 0.9, 28) + ',' + row(64, 128, 0, 27))};
+  section = sweep_section(one_k);
+  EXPECT_EQ(section.figures[0].title, "Perplexity by beta and r");
+  const auto& of_k = std::get<HeatMap>(section.figures[0].plot);
+  EXPECT_EQ(of_k.rows, (std::vector<std::string>{"learned", "0.9"}));
+}
+
 TEST_F(SweepSectionTest, PricesAreCurvesAndNoPriceIsALine) {
   const std::vector<ResultFile> files{sweep(row(64, 0, 0, 28, 1e-3, 20) + ',' +
                                             row(64, 0, 0, 27.5, 1e-4, 40) + ',' +

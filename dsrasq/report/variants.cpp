@@ -23,7 +23,8 @@ Options kept_options(const ResultFile& file, const Keep& keep) {
   return out;
 }
 
-// What all names begin with, without the dash or digits where they part.
+}  // namespace
+
 std::string common_name(const FileList& files) {
   std::string name = files.front()->stem;
   for (const ResultFile* file : files) {
@@ -33,8 +34,6 @@ std::string common_name(const FileList& files) {
   if (files.size() > 1) name.erase(name.find_last_not_of("-_. 0123456789") + 1);
   return name.empty() ? files.front()->stem + " and others" : name;
 }
-
-}  // namespace
 
 std::vector<FileList> grouped_by(const FileList& files, const std::vector<std::string_view>& keys) {
   const auto options = [&](const ResultFile& file) {

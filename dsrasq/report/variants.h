@@ -28,6 +28,10 @@ FileList files_with(const std::vector<ResultFile>& files) {
 /// options stand alone.
 std::vector<FileList> grouped_by(const FileList& files, const std::vector<std::string_view>& keys);
 
+/// What the names of all files begin with, without the dash or digits where they part; the first
+/// name "and others" where that is nothing.
+std::string common_name(const FileList& files);
+
 /// Files that measured one thing at several places.
 struct Variant {
   std::string name;  ///< empty where there is only one

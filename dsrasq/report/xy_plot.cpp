@@ -9,7 +9,7 @@ namespace dsrasq::report {
 namespace {
 
 constexpr double kLine = 17;  // px from one line of text to the next
-constexpr size_t kMostLabel = 34;
+constexpr size_t kMostLabel = 40;
 
 // What is named beside the plot.
 struct Label {
@@ -175,8 +175,9 @@ double widest(const XyPlot& plot) {
 }  // namespace
 
 double draw_plot(const XyPlot& plot, const Canvas& canvas) {
-  constexpr double kWideHeight = 330, kNarrowHeight = 250, kTitle = 26, kUnder = 48;
+  constexpr double kLeastHeight = 330, kNarrowHeight = 250, kTitle = 26, kUnder = 48;
   const double n_labels = static_cast<double>(plot.series.size() + plot.levels.size());
+  const double wide_height = std::max(kLeastHeight, n_labels * kLine + kTitle);
   const double legend = canvas.is_narrow ? n_labels * kLine + 6 : 0;
   Frame frame;
   set_axes(plot, canvas.is_narrow, frame);
@@ -186,7 +187,7 @@ double draw_plot(const XyPlot& plot, const Canvas& canvas) {
   frame.left = ticks + 12;
   frame.right = canvas.width - (canvas.is_narrow ? 18 : widest(plot) + 22);
   frame.top = legend + kTitle;
-  frame.bottom = frame.top + (canvas.is_narrow ? kNarrowHeight : kWideHeight) - kTitle;
+  frame.bottom = frame.top + (canvas.is_narrow ? kNarrowHeight : wide_height) - kTitle;
   Markup& out = canvas.out;
   draw_text(out, 0, legend + 13, "start", plot.y.title);
   draw_axes(plot, frame, out);

@@ -288,6 +288,101 @@ class BadInput(run.CliTest):
         self.assertIn(f"after {result['context_tokens'] + 3} tokens", message)
 
 
+TEXT_MODEL = ["--model", ROOT / "tests/golden/models/text", "--adapter", "none"]
+
+
+def hotpot(number, **changes):
+    """A question whose answer stands in the second passage."""
+    passages = [[name, [f"{name} is from {town}. "] * 6] for name, town in
+                (("Ann", "Ulm"), ("Bo", f"town {number}"), ("Cy", "Rome"))]
+    return dict({"_id": f"q{number}", "question": "Where is Bo from?", "answer": f"town {number}",
+                 "supporting_facts": [["Bo", 0]], "context": passages}, **changes)
+
+
+class Evaluations(run.CliTest):
+    """What is wrong with the data of an evaluation is said before the model is loaded, with file and place."""
+    interrupted = BadInput.interrupted
+
+    def setUp(self):
+        super().setUp()
+        self.text = self.file("ab.txt", run.AB)
+        self.policy = ["--policy", "recency:topk=8:window=32,random:topk=8:window=32"]
+
+    def hotpot_file(self, *records):
+        return self.file("hotpot.json", "[" + ",\n".join(map(json.dumps, records)) + "]")
+
+    def qa_refused(self, *records, command=("eval", "qa")):
+        path = self.hotpot_file(*records)
+        message = self.refused(3, "bad_input", *command, "--data", path, "--model", "none.gguf")
+        self.assertIn("hotpot.json", message)
+        return message
+
+    def test_fields_that_are_missing_or_wrong(self):
+        for changes, words in (({"answer": None}, 'record 2 (line 2) lacks "answer"'),
+                               ({"answer": ""}, "record 2 (line 2): answer is empty"),
+                               ({"question": 7}, "record 2 (line 2): question is no string"),
+                               ({"context": []}, "q2 has no text to read"),
+                               ({"context": [["A"]]}, "context[0] has only 1 items")):
+            with self.subTest(changes=changes):
+                self.assertIn(words, self.qa_refused(hotpot(1), hotpot(2, **changes)))
+
+    def test_an_id_that_is_there_twice(self):
+        self.assertIn("q1 is there twice", self.qa_refused(hotpot(1), hotpot(2), hotpot(1)))
+
+    def test_references_that_are_empty(self):
+        for record, field in (({"question": "Who?", "answers": [], "ctxs": [{"title": "T", "text": "X"}]}, "answers"),
+                              ({"document": "A text.", "summary": " "}, "summary"),
+                              ({"input": "What?", "outputs": [""]}, "outputs[0]")):
+            path = self.file("data.jsonl", json.dumps(record))
+            kind = {"answers": "qa", "summary": "summarization"}.get(field, "ruler")
+            message = self.refused(3, "bad_input", "eval", kind, "--data", path, "--model", "none.gguf")
+            self.assertIn("data.jsonl", message)
+            self.assertIn(f"record 1 (line 1): {field} is empty", message)
+
+    def test_questions_without_a_gold_passage_are_not_prepared(self):
+        path = self.hotpot_file(hotpot(1), hotpot(2, supporting_facts=[["Nobody", 0]]))
+        folder = self.folder / "prepared"
+        message = self.refused(3, "bad_input", "data", "prepare", path, *TEXT_MODEL[:2], "--length", 512, "-o", folder)
+        self.assertIn("hotpot/q2 has no gold passage", message)
+        self.assertFalse((folder / "data.tokens").exists())
+
+    def test_lengths_that_the_data_cannot_give(self):
+        path = self.hotpot_file(hotpot(1), hotpot(2))
+        folder = self.folder / "prepared"
+        message = self.refused(3, "bad_input", "data", "prepare", path, *TEXT_MODEL[:2], "--length", 8192,
+                               "-o", folder)
+        self.assertRegex(message, r"different passages have about \d+ tokens together, fewer than --length 8192")
+        self.assertFalse((folder / "data.tokens").exists())
+        self.assertIn("the texts hold 0 stretches of 100000 tokens that do not overlap, want 1", self.refused(
+            2, "invalid_argument", "eval", "perplexity", *TEXT_MODEL, *self.policy, "--text", self.text,
+            "--length", 100000, "--samples", 1))
+        self.assertIn("length is 8 tokens, of which the question and the needle alone take", self.refused(
+            2, "invalid_argument", "eval", "needle", *TEXT_MODEL, *self.policy, "--text", self.text, "--length", 8))
+
+    def test_policies_that_retrieve_nothing_have_no_retrieval(self):
+        data = self.hotpot_file(hotpot(1))
+        self.assertIn("policy 'full' retrieves nothing from a pool", self.refused(
+            2, "invalid_argument", "eval", "retrieval", "--model", "none.gguf", "--data", data, "--policy", "full"))
+        self.assertIn("want --data FILE", self.refused(2, "invalid_argument", "eval", "retrieval", *self.policy))
+
+    def test_a_run_that_was_stopped_halfway_ends_with_the_same_result(self):
+        data = self.hotpot_file(*(hotpot(number) for number in range(12)))
+        for command, words in (("qa", ["--max-tokens", 8]), ("retrieval", [])):
+            words = ["eval", command, *TEXT_MODEL, *self.policy, "--data", data, "--samples", 0, *words]
+            whole = self.json_of(run.run(*words, "--json"))
+            answers = self.folder / f"{command}.jsonl"
+            self.interrupted(*words, "--predictions", answers, at="hotpot, 3")
+            n_kept = len(answers.read_text().splitlines())
+            self.assertTrue(0 < n_kept < 24, n_kept)
+            rest = self.json_of(run.run(*words, "--predictions", answers, "--json"))
+            for result in (whole, rest):  # all but how long it took
+                for line in result["rows"] + result["samples"]:
+                    for name in [name for name in line if "seconds" in name]:
+                        del line[name]
+            self.assertEqual(rest["samples"], whole["samples"])
+            self.assertEqual(rest["rows"], whole["rows"])
+
+
 def crc32c(data):
     crc = 0xffffffff
     for byte in data:

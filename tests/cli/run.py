@@ -18,7 +18,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MODEL = ROOT / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 COMMANDS = ["ask", "digest", "generate", "chat", "convert", "train retriever", "train joint", "train lm", "sweep",
-            "eval perplexity", "eval needle", "eval gist", "eval qa", "eval summarization", "eval translation",
+            "eval perplexity", "eval needle", "eval gist", "eval retrieval", "eval qa", "eval summarization", "eval translation",
             "eval ruler", "eval babi", "eval longbench", "eval news", "eval dialogue", "score", "data prepare",
             "bench prefill", "bench decode", "bench scaling", "report", "inspect", "version"]
 TEXT = ("The lighthouse keeper kept a notebook about the weather. "
