@@ -14,8 +14,9 @@ namespace {
 using train::Neighbour;
 
 constexpr int64_t kQueriesAtOnce = 256;  // blocks between two looks at the clock
-constexpr int64_t kSpare = 16;   // asked for beside the neighbours: copies, and the document's own
-constexpr int64_t kMoreTimes = 4;  // as many where that was not enough
+constexpr int64_t kSpare = 16;  // asked for beside the neighbours: copies, and the document's own
+constexpr int64_t kMoreTimes = 4;             // as many where that was not enough
+constexpr int64_t kMostCandidates = 1 << 22;  // held at once
 constexpr int64_t kRecallAt = 10;
 
 float similarity_of(const IndexedBlocks& text, int64_t a, int64_t b) {
@@ -46,7 +47,7 @@ void keep_nearest(std::vector<Neighbour>& neighbours, int64_t n) {
 // One round of a search for the neighbours of some blocks, by `k` candidates each.
 class Round {
  public:
-  Round(const IndexedBlocks& text, const VectorIndex& index, const std::vector<int64_t>& wanted,
+  Round(const IndexedBlocks& text, const VectorIndex& index, std::span<const int64_t> wanted,
         int64_t k)
       : text_(text), k_(std::min(k, index.size())) {
     const int64_t width = text.vectors.dimensions;
@@ -78,6 +79,31 @@ class Round {
   bool sees_all_ = false;
 };
 
+// The neighbours of the blocks `wanted`, by `k` candidates each, into their rows of `all`; returns
+// the blocks that want more candidates.
+std::vector<int64_t> search_once(const IndexedBlocks& text, const VectorIndex& index,
+                                 const NeighbourRules& rules, const std::vector<int64_t>& wanted,
+                                 int64_t k, std::vector<Neighbour>& all) {
+  std::vector<char> again(wanted.size());
+  const auto at_once = static_cast<size_t>(std::max<int64_t>(1, kMostCandidates / k));
+  for (size_t first = 0; first < wanted.size(); first += at_once) {
+    check_interrupt();
+    const auto queries = std::span(wanted).subspan(first, std::min(at_once, wanted.size() - first));
+    const Round round(text, index, queries, k);
+    parallel_for(static_cast<int64_t>(queries.size()), 8, [&](int64_t begin, int64_t end) {
+      std::vector<Neighbour> neighbours;
+      for (auto q = static_cast<size_t>(begin); q < static_cast<size_t>(end); ++q) {
+        again[first + q] = round.take(q, queries[q], rules, neighbours);
+        std::copy(neighbours.begin(), neighbours.end(), all.begin() + queries[q] * rules.n);
+      }
+    });
+  }
+  std::vector<int64_t> left;
+  for (size_t q = 0; q < wanted.size(); ++q)
+    if (again[q]) left.push_back(wanted[q]);
+  return left;
+}
+
 }  // namespace
 
 std::vector<Neighbour> find_neighbours(const IndexedBlocks& text, const VectorIndex& index,
@@ -89,22 +115,8 @@ std::vector<Neighbour> find_neighbours(const IndexedBlocks& text, const VectorIn
   for (int64_t first = 0; first < n; first += kQueriesAtOnce) {
     std::vector<int64_t> wanted(static_cast<size_t>(std::min(kQueriesAtOnce, n - first)));
     std::iota(wanted.begin(), wanted.end(), first);
-    for (int64_t k = rules.n + kSpare; !wanted.empty(); k *= kMoreTimes) {
-      check_interrupt();
-      const Round round(text, index, wanted, k);
-      std::vector<char> again(wanted.size());
-      parallel_for(static_cast<int64_t>(wanted.size()), 8, [&](int64_t begin, int64_t end) {
-        std::vector<Neighbour> neighbours;
-        for (auto q = static_cast<size_t>(begin); q < static_cast<size_t>(end); ++q) {
-          again[q] = round.take(q, wanted[q], rules, neighbours);
-          std::copy(neighbours.begin(), neighbours.end(), all.begin() + wanted[q] * rules.n);
-        }
-      });
-      std::vector<int64_t> left;
-      for (size_t q = 0; q < wanted.size(); ++q)
-        if (again[q]) left.push_back(wanted[q]);
-      wanted = std::move(left);
-    }
+    for (int64_t k = rules.n + kSpare; !wanted.empty(); k *= kMoreTimes)
+      wanted = search_once(text, index, rules, wanted, k, all);
     if (progress) progress(std::min(first + kQueriesAtOnce, n), n);
   }
   return all;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+#include <utility>
 
 #include "dsrasq/checkpoint/checkpoint.h"
 #include "dsrasq/core/error.h"

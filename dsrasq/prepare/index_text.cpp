@@ -1,15 +1,17 @@
 #include "dsrasq/prepare/index_text.h"
 
+#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
+#include <span>
+#include <system_error>
 
 #include "dsrasq/checkpoint/checkpoint.h"
 #include "dsrasq/core/error.h"
+#include "dsrasq/core/file.h"
 #include "dsrasq/prepare/block_neighbours.h"
 
 namespace dsrasq::prepare {
@@ -149,7 +151,8 @@ class TextIndexer {
       const auto index =
           table_ ? stored_index(*table_, options_.output)
                  : build_vector_index(options_.kind,
-                                      {vectors_.values.data(), vectors_.n, vectors_.dimensions});
+                                      {vectors_.values.data(), vectors_.n, vectors_.dimensions},
+                                      phase("building"));
       building = clock.lap();
       neighbours_ = find_neighbours(text(), *index, rules(), phase("searching"));
       searching = clock.lap();
@@ -222,6 +225,8 @@ void check_index_options(const IndexOptions& options) {
        options.neighbours, ", want 1 to ", kMaxNeighbours);
   want(options.max_similarity > 0 && options.max_similarity <= 1, "--max-similarity is ",
        options.max_similarity, ", want more than 0 and at most 1");
+  want(options.labels.empty() || options.labels != options.output,
+       "--labels and --output name the same file, ", options.output);
   check_vector_index(options.kind);
 }
 

@@ -19,7 +19,7 @@ struct IndexModel {
   std::string vocabulary;  ///< the tokenizer's fingerprint
 };
 
-/// Of work done and in all, with what is done: "embedding" or "searching".
+/// Of work done and in all, with what is done: "embedding", "building" or "searching".
 using IndexProgress = std::function<void(const char* phase, int64_t done, int64_t total)>;
 
 /// Throws kInvalidArgument for options that are out of range, kUnavailable without FAISS.

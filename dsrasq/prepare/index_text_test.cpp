@@ -154,6 +154,9 @@ TEST_F(IndexTextTest, DataThatHasNoNeighboursIsRefused) {
   wrong.neighbours = 0;
   EXPECT_HAS(refused(wrong, ErrorCode::kInvalidArgument), "--neighbours is 0");
   wrong = options();
+  wrong.labels = wrong.output;
+  EXPECT_HAS(refused(wrong, ErrorCode::kInvalidArgument), "name the same file");
+  wrong = options();
   wrong.output = path("none/x.index");
   EXPECT_HAS(refused(wrong, ErrorCode::kOutput), "none/x.index");
   EXPECT_FALSE(std::filesystem::exists(path("x.index")));

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -41,8 +42,11 @@ void check_vector_index(std::string_view kind);
 
 /// "flat": every vector is looked at. "ivf": about sqrt(n) lists of k-means, an eighth of which (at
 /// least 8) is looked at. "hnsw": a graph with 32 links a vector (Malkov & Yashunin 2018). Built on
-/// one thread, so that the same vectors give the same index. Throws as check_vector_index.
-std::unique_ptr<VectorIndex> build_vector_index(std::string_view kind, const VectorRows& vectors);
+/// one thread, so that the same vectors give the same index. `progress` gets vectors added and in
+/// all. Throws as check_vector_index.
+std::unique_ptr<VectorIndex> build_vector_index(
+    std::string_view kind, const VectorRows& vectors,
+    const std::function<void(int64_t, int64_t)>& progress = nullptr);
 
 /// Throws kBadInput, naming `name`, for bytes that are no index, kUnavailable without FAISS.
 std::unique_ptr<VectorIndex> read_vector_index(std::span<const std::byte> bytes,

@@ -12,6 +12,7 @@
 
 #include "dsrasq/core/error.h"
 #include "dsrasq/core/parallel.h"
+#include "dsrasq/core/process.h"
 #include "dsrasq/prepare/vector_index.h"
 
 namespace dsrasq::prepare {
@@ -19,6 +20,8 @@ namespace {
 
 constexpr const char* kInVectorIndex = "prepare.vector_index";
 constexpr int kLinks = 32, kSearched = 128;  // of a vector in a graph; least of it that is searched
+
+constexpr int64_t kAddedAtOnce = 1024;
 
 class OpenMpThreads {
  public:
@@ -89,13 +92,20 @@ void check_vector_index(std::string_view kind) {
                "--kind is ", kind, ", want flat, ivf or hnsw");
 }
 
-std::unique_ptr<VectorIndex> build_vector_index(std::string_view kind, const VectorRows& vectors) {
+std::unique_ptr<VectorIndex> build_vector_index(
+    std::string_view kind, const VectorRows& vectors,
+    const std::function<void(int64_t, int64_t)>& progress) {
   check_vector_index(kind);
   // With several, the links of a graph depend on who is first.
   const OpenMpThreads one(1);
   auto index = empty_index(kind, vectors);
   if (!index->is_trained) index->train(vectors.n, vectors.data);
-  index->add(vectors.n, vectors.data);
+  for (int64_t first = 0; first < vectors.n; first += kAddedAtOnce) {
+    check_interrupt();
+    const int64_t n = std::min(kAddedAtOnce, vectors.n - first);
+    index->add(n, vectors.data + first * vectors.dimensions);
+    if (progress) progress(first + n, vectors.n);
+  }
   return std::make_unique<FaissIndex>(std::move(index));
 }
 

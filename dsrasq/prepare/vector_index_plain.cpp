@@ -13,7 +13,10 @@ namespace {
 
 bool has_vector_index() { return false; }
 void check_vector_index(std::string_view) { refuse(); }
-std::unique_ptr<VectorIndex> build_vector_index(std::string_view, const VectorRows&) { refuse(); }
+std::unique_ptr<VectorIndex> build_vector_index(std::string_view, const VectorRows&,
+                                                const std::function<void(int64_t, int64_t)>&) {
+  refuse();
+}
 std::unique_ptr<VectorIndex> read_vector_index(std::span<const std::byte>, const std::string&) {
   refuse();
 }
