@@ -34,7 +34,7 @@ void consider(const IndexedBlocks& text, int64_t i, int64_t other, const Neighbo
     return text.blocks[static_cast<size_t>(block)].document;
   };
   if (document(i) == document(other)) return;
-  const float similarity = similarity_of(text, i, other);
+  const float similarity = std::min(1.0F, similarity_of(text, i, other));  // rounding
   if (similarity > 0 && similarity <= static_cast<float>(rules.max_similarity))
     neighbours.push_back({static_cast<int32_t>(other), similarity});
 }

@@ -79,6 +79,17 @@ TEST(BlockNeighbours, AreOfOtherDocumentsNearestFirstAndNoCopies) {
   }
 }
 
+TEST(BlockNeighbours, CopiesCountWhereNothingIsTooMuchAlike) {
+  std::vector<std::pair<int64_t, double>> angles;
+  for (int i = 0; i < 90; ++i) angles.emplace_back(2 * i, i), angles.emplace_back(2 * i + 1, i);
+  const Plane plane(angles);
+  for (int64_t i = 0; i < plane.vectors.n; ++i) {
+    const auto nearest = exact_neighbours(plane.text(), i, {.n = 1});
+    ASSERT_EQ(numbers(nearest), (std::vector<int32_t>{static_cast<int32_t>(i ^ 1)}));
+    EXPECT_LE(nearest[0].similarity, 1);
+  }
+}
+
 TEST(BlockNeighbours, AreLookedForBeyondALongDocument) {
   std::vector<std::pair<int64_t, double>> angles;
   for (int i = 0; i < 200; ++i) angles.emplace_back(0, 0.01 * i);

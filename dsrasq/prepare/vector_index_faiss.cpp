@@ -20,8 +20,7 @@ namespace {
 
 constexpr const char* kInVectorIndex = "prepare.vector_index";
 constexpr int kLinks = 32, kSearched = 128;  // of a vector in a graph; least of it that is searched
-
-constexpr int64_t kAddedAtOnce = 1024;
+constexpr int64_t kAddedAtOnce = 1024;       // vectors between two looks at the clock
 
 class OpenMpThreads {
  public:
