@@ -56,6 +56,7 @@ Command eval_dialogue_command();
 Command score_command();
 Command sweep_command();
 Command data_prepare_command();
+Command data_index_command();
 Command bench_prefill_command();
 Command bench_decode_command();
 Command bench_scaling_command();

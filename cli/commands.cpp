@@ -28,6 +28,7 @@ std::vector<Command> all_commands() {
           eval_dialogue_command(),
           score_command(),
           data_prepare_command(),
+          data_index_command(),
           bench_prefill_command(),
           bench_decode_command(),
           bench_scaling_command(),

@@ -39,6 +39,8 @@ struct ConvertConfig {
     v(train.steps, "steps", "optimiser steps of the stage joint");
     v(train.length, "length", "tokens of a stretch; 0: 4096, or the model's context if shorter");
     v(train.task_share, "task-share", "share of stretches that end with a question of --tasks");
+    v(train.negatives_share, "negatives-share",
+      "share of the stretches without a task that have blocks of --negatives");
     v(train.answer_weight, "answer-weight", "weight of the answers to --tasks in the loss");
     v(train.window, "window", "recent tokens that every query attends to");
     v(train.sinks, "sinks", "first tokens that every query attends to");

@@ -314,7 +314,7 @@ JointResult JointTrainer::run() {
 JointResult train_joint(const JointInput& input, const JointTrainOptions& options,
                         const std::function<void(const JointProgress&)>& progress) {
   check_joint_options(input, options);
-  const JointInput ready{with_tasks(input.train, options), input.adapter,
+  const JointInput ready{with_extra_texts(input.train, options), input.adapter,
                          input.adapter_fingerprint};
   const TokenCache cache(prepare_training_tokens(ready.train, options));
   JointTrainer trainer(ready, options, cache, progress);

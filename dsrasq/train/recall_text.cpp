@@ -129,17 +129,27 @@ struct Insertion {
   TokenRange passage;        // ... or, without one, these tokens of the text
 };
 
-// An early place and one at least the minimum distance later, anywhere in n tokens.
-std::pair<int64_t, int64_t> distant_places(int64_t n, int64_t distance, CounterRng& rng) {
-  const int64_t first = rng.below(n - distance);
-  return {first, rng.between(first + distance, n)};
+constexpr int64_t kShortestEcho = 24, kLongestEcho = 96;  // tokens
+
+bool has_source(const RecallOptions& options) { return options.source.begin < options.source.end; }
+
+// An early place, in a source with `length` tokens behind it where it has them, and one at least
+// the minimum distance later, in n tokens.
+std::pair<int64_t, int64_t> distant_places(int64_t n, int64_t length, const RecallOptions& options,
+                                           CounterRng& rng) {
+  const TokenRange source = options.source;
+  const int64_t distance = options.min_distance;
+  const int64_t first = has_source(options)
+                            ? rng.between(source.begin, std::max(source.begin, source.end - length))
+                            : rng.below(n - distance);
+  return {first, rng.between(std::max(first + distance, options.first_return), n)};
 }
 
 void add_fact(int64_t n, const Encode& encode, const RecallOptions& options, CounterRng& rng,
               std::vector<Insertion>& insertions) {
   constexpr int64_t kQuestionTail = 4;  // the end of a question already looks for the answer
   const Fact fact = random_fact(rng);
-  const auto [early, late] = distant_places(n, options.min_distance, rng);
+  const auto [early, late] = distant_places(n, 0, options, rng);
   const auto statement = static_cast<int64_t>(insertions.size());
   insertions.push_back({.at = early, .ids = encode("\n\n" + fact.statement + "\n\n")});
   std::vector<int32_t> ids = encode("\n\n" + fact.question);
@@ -161,8 +171,9 @@ void add_echo(std::span<const int32_t> text, const RecallOptions& options, Count
               std::vector<Insertion>& insertions) {
   constexpr int64_t kCue = 2;  // tokens after which a passage is known again
   const auto n = static_cast<int64_t>(text.size());
-  const auto [early, late] = distant_places(n, options.min_distance, rng);
-  const int64_t length = std::min(rng.between(24, 96), late - early);
+  const auto [early, late] = distant_places(n, kLongestEcho, options, rng);
+  const int64_t end = has_source(options) ? options.source.end : late;
+  const int64_t length = std::min(rng.between(kShortestEcho, kLongestEcho), end - early);
   const auto passage = text.subspan(static_cast<size_t>(early), static_cast<size_t>(length));
   insertions.push_back({.at = late,
                         .ids = {passage.begin(), passage.end()},
@@ -225,13 +236,16 @@ Fact random_fact(CounterRng& rng) {
   return kFacts[static_cast<size_t>(rng.below(static_cast<int64_t>(kFacts.size())))](rng);
 }
 
+int64_t planted_tokens(const RecallOptions& options) {
+  constexpr int64_t kTokensPerFact = 120;
+  return options.facts * kTokensPerFact + options.echoes * kLongestEcho;
+}
+
 RecallStretch plant_recall(const std::vector<int32_t>& text, const Encode& encode,
                            const RecallOptions& options, CounterRng& rng) {
   // Every insertion takes room from the end of the text, so places are drawn in what stays for
   // certain.
-  constexpr int64_t kRoomPerFact = 120, kRoomPerEcho = 96;
-  const int64_t n = static_cast<int64_t>(text.size()) - options.facts * kRoomPerFact -
-                    options.echoes * kRoomPerEcho;
+  const int64_t n = static_cast<int64_t>(text.size()) - planted_tokens(options);
   if (n <= options.min_distance) return {.ids = text};
   const auto kept = std::span(text).first(static_cast<size_t>(n));
   std::vector<Insertion> insertions;

@@ -23,16 +23,21 @@ struct Fact {
 /// One of the templates with random names, places, codes, numbers and words.
 Fact random_fact(CounterRng& rng);
 
-struct RecallOptions {
-  int64_t facts = 8;           ///< planted in a stretch
-  int64_t echoes = 4;          ///< passages of 24 to 96 tokens that come again
-  int64_t min_distance = 640;  ///< tokens between a fact or passage and its return
-};
-
 /// Tokens [begin, end) of a stretch.
 struct TokenRange {
   int64_t begin = 0, end = 0;
 };
+
+struct RecallOptions {
+  int64_t facts = 8;           ///< planted in a stretch
+  int64_t echoes = 4;          ///< passages of 24 to 96 tokens that come again
+  int64_t min_distance = 640;  ///< tokens between a fact or passage and its return
+  TokenRange source{};         ///< of the text: where they stand first; empty: anywhere
+  int64_t first_return = 0;    ///< token of the text before which none returns
+};
+
+/// Tokens at the end of a text that planting may push out.
+int64_t planted_tokens(const RecallOptions& options);
 
 struct RecallStretch {
   std::vector<int32_t> ids;

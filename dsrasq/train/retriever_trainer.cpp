@@ -261,7 +261,7 @@ TrainResult train_retriever(const TrainInput& input, const RetrieverTrainOptions
                             const std::function<void(const TrainProgress&)>& progress) {
   check_retriever_options(input, options);
   auto init = initial_adapter(input, options);  // may be refused, so before anything is written
-  const TrainInput ready = with_tasks(input, options);
+  const TrainInput ready = with_extra_texts(input, options);
   const TokenCache cache(prepare_training_tokens(ready, options));
   RetrieverTrainer trainer(ready, options, cache, std::move(init), progress);
   return trainer.run();

@@ -39,6 +39,7 @@ void check_run_options(const RunOptions& o, const char* where) {
   want(o.long_share >= 0 && o.long_share <= 1, "--long-share has to be from 0 to 1");
   want(o.recall_share >= 0 && o.recall_share <= 1, "--recall-share has to be from 0 to 1");
   want(o.task_share >= 0 && o.task_share <= 1, "--task-share has to be from 0 to 1");
+  want(o.negatives_share >= 0 && o.negatives_share <= 1, "--negatives-share has to be from 0 to 1");
   want(o.conditional_weight >= 0 && std::isfinite(o.conditional_weight),
        "--conditional-weight has to be 0 or more");
   want(o.warmup >= 1 && o.clip >= 0 && o.max_distance >= 0 && o.eval_stretches >= 0,

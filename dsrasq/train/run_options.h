@@ -23,6 +23,7 @@ struct RunOptions {
   double checkpoint_seconds = 120;
   int64_t max_tokens = 0;          ///< of the corpus; 0: all
   std::vector<std::string> tasks;  ///< files of questions, instructions and dialogues
+  std::string negatives;           ///< a file of `data index`; empty: none
 
   int64_t steps = 0;
   int64_t batch = 1;  ///< stretches a step
@@ -31,6 +32,7 @@ struct RunOptions {
   double long_share = 0.1;
   double recall_share = 0.25;
   double task_share = 0.25;
+  double negatives_share = 0.25;
   int64_t rows = 0;  ///< query rows sampled from a stretch
   double conditional_weight = 0.02;
   bool fake_quantise = true;
@@ -52,6 +54,9 @@ struct RunOptions {
           "questions, instructions and dialogues to train on too: files in the formats of eval qa "
           "and its like, prompt/completion or inputs/targets records, dialogues with turns; never "
           "files that a model is to be evaluated on");
+    visit(negatives, "negatives",
+          "the index of data index over --data: some stretches have blocks of other texts that are "
+          "nearest to a passage between it and what is asked of it");
   }
 
   /// Those of them that the loop of every training has.
@@ -83,6 +88,8 @@ struct RunOptions {
     visit(long_share, "long-share", "share of long stretches");
     visit(recall_share, "recall-share", "share of stretches with planted facts and echoes");
     visit(task_share, "task-share", "share of stretches that end with a question of --tasks");
+    visit(negatives_share, "negatives-share",
+          "share of the stretches without a task that have blocks of --negatives");
     visit(rows, "rows", "query rows sampled from a stretch for the retriever's own loss");
     visit(conditional_weight, "conditional-weight", "in it, weight of the KL among far tokens");
     visit(fake_quantise, "fake-quantise", "round index queries and keys as inference does");
@@ -120,6 +127,7 @@ std::map<std::string, std::string> run_options(Options options) {
   // Without tasks these change nothing.
   if (options.tasks.empty())
     for (const char* name : {"task-share", "answer-weight"}) values.erase(name);
+  if (options.negatives.empty()) values.erase("negatives-share");
   return values;
 }
 

@@ -21,10 +21,12 @@ StretchSampler::StretchSampler(const TokenCache& cache, Encode encode,
                                const StretchOptions& options)
     : cache_(cache), encode_(std::move(encode)), options_(options) {
   const int64_t n = cache.n_documents();
+  std::vector<bool> may_train;
   for (int64_t i = 0; i < n; ++i) {
     const bool out =
         n > 1 && (i % kHoldOutEvery == kHoldOutEvery - 1 || (n < kHoldOutEvery && i == n - 1));
     (out ? held_out_ : training_).push_back({cache.begin(i), cache.end(i)});
+    may_train.push_back(!out);
   }
   if (n == 1) {
     Range& whole = training_.front();
@@ -35,6 +37,13 @@ StretchSampler::StretchSampler(const TokenCache& cache, Encode encode,
   check_length(training_, options.length, "length");
   check_length(held_out_, options.length, "length");
   if (options.long_share > 0) check_length(training_, options.long_length, "long-length");
+  if (options.negatives == nullptr) return;
+  negatives_.emplace(cache, *options.negatives,
+                     HardNegativeOptions{.may_use = std::move(may_train),
+                                         .prefix = options.prefix,
+                                         .min_distance = options.recall.min_distance});
+  negatives_->check(interruption(options.length));
+  if (options.long_share > 0) negatives_->check(interruption(options.long_length));
 }
 
 void StretchSampler::check_length(const std::vector<Range>& ranges, int64_t length,
@@ -76,11 +85,28 @@ int64_t StretchSampler::training_length(int64_t step) const {
 }
 
 // A longer stretch has room for more details.
-Stretch StretchSampler::with_recall(const std::vector<int32_t>& ids, CounterRng& rng) const {
+RecallOptions StretchSampler::recall_options(int64_t length) const {
   RecallOptions recall = options_.recall;
-  const auto times = static_cast<int64_t>(ids.size()) / options_.length;
+  const int64_t times = length / options_.length;
   recall.facts *= times, recall.echoes *= times;
-  return plant_recall(ids, encode_, recall, rng);
+  return recall;
+}
+
+Stretch StretchSampler::with_recall(const std::vector<int32_t>& ids, CounterRng& rng) const {
+  return plant_recall(ids, encode_, recall_options(static_cast<int64_t>(ids.size())), rng);
+}
+
+InterruptionSizes StretchSampler::interruption(int64_t length) const {
+  return {.length = length, .planted = planted_tokens(recall_options(length))};
+}
+
+// Details stand in the gold block, and are asked for where its document goes on.
+Stretch StretchSampler::with_negatives(int64_t length, CounterRng& rng) const {
+  const InterruptedText text = negatives_->draw(interruption(length), rng);
+  RecallOptions recall = recall_options(length);
+  recall.source = text.gold;
+  recall.first_return = text.negatives.end;
+  return plant_recall(text.ids, encode_, recall, rng);
 }
 
 Stretch StretchSampler::training(int64_t step, int64_t index) const {
@@ -89,6 +115,8 @@ Stretch StretchSampler::training(int64_t step, int64_t index) const {
   const int64_t length = training_length(step);
   const bool recall = rng.uniform() < options_.recall_share;
   const bool task = options_.tasks != nullptr && rng.uniform() < options_.task_share;
+  const bool negatives = negatives_ && rng.uniform() < options_.negatives_share;
+  if (negatives && !task) return with_negatives(length, rng);
   std::vector<int32_t> ids = draw(training_, length, rng);
   if (task) return options_.tasks->training(ids, rng);
   if (!recall) return {.ids = std::move(ids)};

@@ -25,6 +25,7 @@ class TokenCache {
   /// Whether the file at `path` exists and says it is a token cache; reads a few bytes.
   static bool is_one(const std::filesystem::path& path);
 
+  const std::filesystem::path& path() const { return file_.path(); }
   /// What the ids mean: the tokenizer's fingerprint.
   const std::string& vocabulary() const { return vocabulary_; }
   /// Of the corpus and how much of it was taken.

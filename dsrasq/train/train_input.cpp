@@ -67,7 +67,9 @@ void check_shares(const TrainInput& input, const RunOptions& options) {
                " processes cannot share evenly; want a multiple");
 }
 
-TrainInput with_tasks(TrainInput input, const RunOptions& options) {
+TrainInput with_extra_texts(TrainInput input, const RunOptions& options) {
+  if (!options.negatives.empty() && input.negatives == nullptr)
+    input.negatives = std::make_shared<NeighbourTable>(options.negatives);
   if (options.tasks.empty() || input.tasks != nullptr) return input;
   const TaskTextOptions task_options{.length = options.length,
                                      .prefix = static_cast<int64_t>(input.prefix.size()),
@@ -77,8 +79,10 @@ TrainInput with_tasks(TrainInput input, const RunOptions& options) {
 }
 
 std::string data_identity(const TrainInput& input, const TokenCache& cache) {
-  const std::string text = concat(cache.vocabulary(), "/", cache.source());
-  return input.tasks == nullptr ? text : concat(text, "/", input.tasks->fingerprint());
+  std::string text = concat(cache.vocabulary(), "/", cache.source());
+  if (input.tasks != nullptr) text += "/" + input.tasks->fingerprint();
+  if (input.negatives != nullptr) text += "/negatives " + input.negatives->fingerprint();
+  return text;
 }
 
 StretchOptions stretch_options(const TrainInput& input, const RunOptions& options) {
@@ -90,6 +94,8 @@ StretchOptions stretch_options(const TrainInput& input, const RunOptions& option
           .prefix = input.prefix,
           .tasks = input.tasks.get(),
           .task_share = options.task_share,
+          .negatives = input.negatives.get(),
+          .negatives_share = options.negatives_share,
           .seed = options.seed};
 }
 

@@ -29,7 +29,8 @@ struct TrainInput {
   std::string fingerprint;       ///< of the base model
   std::string name;              ///< of the base model
   std::optional<int32_t> end{};  ///< the token that ends an answer, if there is one
-  std::shared_ptr<const TaskTexts> tasks{};  ///< see with_tasks
+  std::shared_ptr<const TaskTexts> tasks{};           ///< see with_extra_texts
+  std::shared_ptr<const NeighbourTable> negatives{};  ///< the same
   /// Those that train together; by default this process alone.
   std::shared_ptr<ProcessGroup> processes = std::make_shared<ProcessGroup>();
 };
@@ -47,8 +48,9 @@ std::string prepare_training_tokens(
 
 /// Throws kInvalidArgument unless every process gets as many stretches of a step's batch.
 void check_shares(const TrainInput& input, const RunOptions& options);
-/// The input with the options' tasks, if any, read unless it has them. Throws as TaskTexts does.
-TrainInput with_tasks(TrainInput input, const RunOptions& options);
+/// The input with the options' tasks and negatives, if any, read unless it has them. Throws as
+/// TaskTexts and NeighbourTable do.
+TrainInput with_extra_texts(TrainInput input, const RunOptions& options);
 
 /// What the options say a stretch is.
 StretchOptions stretch_options(const TrainInput& input, const RunOptions& options);

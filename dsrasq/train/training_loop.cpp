@@ -157,6 +157,7 @@ void TrainingLoop::write_adapter(retriever::Adapter adapter, nlohmann::json reco
   record["device"] = input_.model.device().str();
   record["source"] = cache_.source();
   if (input_.tasks) record["tasks"] = input_.tasks->fingerprint();
+  if (input_.negatives) record["negatives"] = input_.negatives->fingerprint();
   record["options"] = kept_options_;
   adapter.base_fingerprint = input_.fingerprint;
   adapter.base_name = input_.name;

@@ -83,6 +83,8 @@ bool is_warmed_up(const TrainInput& input, const RetrieverTrainOptions& warmup) 
   return adapter.base_fingerprint == input.fingerprint && record.is_object() &&
          record.value("source", "") == TokenCache(warmup.data).source() &&
          record.value("tasks", "") == (input.tasks ? input.tasks->fingerprint() : "") &&
+         record.value("negatives", "") ==
+             (input.negatives ? input.negatives->fingerprint() : "") &&
          as_text(record.value("options", nlohmann::json())) == as_text(run_options(warmup));
 }
 
@@ -136,7 +138,7 @@ StagedResult train_staged(const StagedInput& input, const StagedTrainOptions& op
   const Stages stages = stages_of(options);
   check_stages(input, options, stages);
   StagedResult result{.adapter = options.output};
-  JointInput start{with_tasks(input.start.train, options), input.start.adapter,
+  JointInput start{with_extra_texts(input.start.train, options), input.start.adapter,
                    input.start.adapter_fingerprint};
   JointTrainOptions joint = joint_options(start, options, stages);
   retriever::Adapter warmed_up;

@@ -20,7 +20,7 @@ MODEL = ROOT / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 COMMANDS = ["ask", "digest", "generate", "chat", "convert", "train retriever", "train joint", "train lm", "sweep",
             "eval perplexity", "eval needle", "eval gist", "eval retrieval", "eval qa", "eval summarization", "eval translation",
             "eval ruler", "eval babi", "eval longbench", "eval news", "eval dialogue", "score", "data prepare",
-            "bench prefill", "bench decode", "bench scaling", "report", "inspect", "version"]
+            "data index", "bench prefill", "bench decode", "bench scaling", "report", "inspect", "version"]
 TEXT = ("The lighthouse keeper kept a notebook about the weather. "
         "Every morning she wrote down the wind and the height of the waves. ") * 40
 AB = "ab a b " * 200  # all that a tiny model's tokenizer knows
