@@ -32,7 +32,7 @@ GcaConfig gca_config(const LmTrainOptions& o, const checkpoint::ModelConfig& dec
                    .window = o.window,
                    .chunk = o.chunk,
                    .top_k = o.chunk_top_k,
-                   .lower_layers = o.lower_layers > 0 ? o.lower_layers : o.layers / 2,
+                   .lower_layers = o.lower_layers != 0 ? o.lower_layers : o.layers / 2,
                    .encoder_layers = o.encoder_layers};
   check_gca_config(config, "the options", ErrorCode::kInvalidArgument);
   return config;

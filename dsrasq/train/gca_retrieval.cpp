@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <tuple>
 
 #include "dsrasq/ops/rows.h"
 
@@ -33,8 +34,8 @@ RetrievedChunks::RetrievedChunks(const ChunkPicks& picks, const at::Tensor& keys
   const int64_t n = keys.size(1);
   const at::Tensor numbers = at::arange(n, picks.index.options());
   const at::Tensor weight = picks.weight.to(keys.scalar_type());
-  // Products with ones and zeros: exact, and on the way back they add up what many queries ask of
-  // one chunk in fp32 and always in the same order, which a scatter does not.
+  // Products with ones and zeros: exact, and what many queries ask of one chunk is added up on the
+  // way back by a product too, in one order, where a scatter would do it in any.
   const auto taken = [](const at::Tensor& chosen, const at::Tensor& all) {
     return chosen.bmm(all.flatten(2)).view(all.sizes()).flatten(0, 1);
   };

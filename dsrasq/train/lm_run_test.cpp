@@ -6,10 +6,12 @@
 
 #include <cmath>
 #include <string>
+#include <vector>
 
 #include "dsrasq/checkpoint/checkpoint.h"
 #include "dsrasq/formats/test_folder.h"
 #include "dsrasq/policy/full_policy.h"
+#include "dsrasq/train/adam.h"
 #include "dsrasq/train/lm_folder.h"
 #include "dsrasq/train/lm_test_bench.h"
 
@@ -21,9 +23,9 @@ class LmRunTest : public FolderTest {};
 // On a text without a pattern; everything in fp64, or as on a GPU.
 struct ExactRun {
   ExactRun(const LmBench& bench, const LmTrainOptions& o, at::ScalarType type = at::kDouble,
-           at::ScalarType dtype = at::kDouble)
+           at::ScalarType dtype = at::kDouble, const char* data = "noise")
       : options(o),
-        cache(bench.path("noise")),
+        cache(bench.path(data)),
         sampler(cache, nullptr, {.length = o.length, .long_share = 0, .seed = o.seed}),
         model(options, 256, at::kCPU, type),
         run(model, options, sampler, processes, at::kCPU, dtype) {
@@ -72,10 +74,10 @@ TEST_F(LmRunTest, GradientsAreThoseOfFiniteDifferences) {
 
 TEST_F(LmRunTest, ProductsInBfloat16GiveAboutTheSameGradients) {
   const LmBench bench(folder_);
-  for (const char* attention : {"dsrasq", "full"}) {
+  for (const char* attention : {"dsrasq", "full", "gca"}) {
     // Less than what is there is picked nowhere, so that no rounding picks something else.
     LmTrainOptions options = bench.options("a", attention);
-    options.top_k = 64;
+    options.top_k = options.chunk_top_k = 64;
     ExactRun exact(bench, options), half(bench, options, at::kFloat, at::kBFloat16);
     const at::Tensor metrics = half.run.accumulate(0);
     EXPECT_EQ(metrics.scalar_type(), at::kFloat);
@@ -125,6 +127,33 @@ TEST_F(LmRunTest, NoiseOfGroupedCrossAttentionIsThatOfItsStepAndItsStretch) {
   ExactRun cut(bench, options);
   EXPECT_NEAR(cut.nll(), nll, 1e-9);
   EXPECT_EQ(exact.run.score(), exact.run.score());
+}
+
+// Every other token is a letter that is the text's own. A token sees no other but by retrieval, and
+// the first two chunks have nothing to retrieve.
+TEST_F(LmRunTest, GroupedCrossAttentionLearnsToCopy) {
+  const LmBench bench(folder_);
+  constexpr int32_t kLetters = 8;
+  std::vector<std::vector<int32_t>> texts(32 * kLetters);
+  for (size_t d = 0; d < texts.size(); ++d)
+    for (int32_t i = 0; i < 64; ++i)
+      texts[d].push_back(i % 2 == 0 ? '!' : 'a' + static_cast<int32_t>(d) % kLetters);
+  write_token_cache(folder_ / "letters", bench.tokenizer().fingerprint(), "letters", texts);
+  LmTrainOptions options = bench.options("a", "gca");
+  options.window = 1;
+  ExactRun exact(bench, options, at::kFloat, at::kFloat, "letters");
+  at::Tensor& weights = exact.model.matrices().matrix();
+  AdamState adam(weights);
+  double nll = 0;
+  for (int64_t step = 0; step < 200; ++step) {
+    const double now = exact.run.accumulate(step)[kLmNll].item<double>();
+    nll = step < 180 ? 0 : nll + now / 20;
+    const at::Tensor& gradient = exact.model.matrices().gradient();
+    adam_step(weights, gradient, row_norms(gradient), 1e-2, {}, adam);
+  }
+  const double letter = std::log(kLetters) / (options.length - 1);
+  EXPECT_GT(nll, 6 * letter);   // of the 7 in the first two chunks
+  EXPECT_LT(nll, 16 * letter);  // half of those of a model that retrieves nothing
 }
 
 TEST_F(LmRunTest, TheDecoderStartsFromTheSameWeightsWithEveryAttention) {

@@ -227,30 +227,6 @@ TEST_F(LmTrainerTest, GroupedCrossAttentionLearnsAndItsFilesPredictTheSame) {
   EXPECT_HAS(refusal(), "holds a model with another attention; choose another --output");
 }
 
-// Repeats words from far outside the window, which only retrieval reaches.
-TEST_F(LmTrainerTest, GroupedCrossAttentionCopiesFromBeyondItsWindow) {
-  const LmBench bench(folder_);
-  std::vector<std::vector<int32_t>> copies(40);
-  for (size_t d = 0; d < copies.size(); ++d) {
-    CounterRng rng(d, 0, 1);
-    for (int32_t i = 0; i < 64; ++i) {
-      const int32_t fresh = 'a' + static_cast<int32_t>(rng.below(26));
-      copies[d].push_back(i < 32 ? fresh : copies[d][static_cast<size_t>(i) - 32]);
-    }
-  }
-  write_token_cache(folder_ / "copies", bench.tokenizer().fingerprint(), "copies", copies);
-  LmTrainOptions options = bench.options("copies-model", "gca");
-  options.data = bench.path("copies");
-  options.window = 8;
-  options.steps = 200;
-  double first = 0;
-  const LmResult result = train_lm(bench.input(), options, [&](const LmProgress& progress) {
-    if (progress.step == 50) first = progress.loss;
-  });
-  RecordProperty("loss", std::to_string(result.loss));
-  EXPECT_LT(result.loss, first);
-}
-
 TEST_F(LmTrainerTest, PlansGroupedCrossAttentionWithItsOwnWeights) {
   const LmBench bench(folder_);
   const LmPlan gca = plan_lm_training(bench.options("a", "gca"), 256, at::kCPU);

@@ -182,7 +182,7 @@ class TrainLm(run.CliTest):
         self.assertEqual(again["perplexity"], result["perplexity"])
         self.assertIn("leave out --policy", self.refused(2, "invalid_argument", *score, "--policy", "full"))
         for words in (("ask", "--context", self.text, "Who?"), ("generate", "The"), ("inspect", self.model),
-                      ("bench",), ("train", "retriever", "--data", self.text, "-o", self.folder / "a.safetensors")):
+                      ("train", "retriever", "--data", self.text, "-o", self.folder / "a.safetensors")):
             model = () if words[0] == "inspect" else ("--model", self.model)
             self.assertIn('model_type "gca" is not supported', self.refused(3, "bad_input", *words, *model))
         self.assertIn("holds a model with another attention",
