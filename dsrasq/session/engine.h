@@ -22,7 +22,7 @@ struct EngineOptions {
   std::string lora = "auto";     ///< when the adapter's low-rank additions are applied
   std::string device = "cpu";
   int64_t threads = 0;            ///< 0: all cores
-  std::string products = "int8";  ///< kernels::Products of the linear layers on the CPU
+  std::string products = "fp32";  ///< kernels::Products of the linear layers on the CPU
   bool dense = false;             ///< weights as plain tensors, as training on the CPU wants them
 
   template <class Visit>
