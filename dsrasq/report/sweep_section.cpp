@@ -257,8 +257,7 @@ Section sweep_section(const std::vector<ResultFile>& files) {
     if (section.figures.size() == n_before)
       section.missing.push_back(
           concat("Nothing from ", sweep.file.stem,
-                 ".json: its finished points do not differ in k, r, beta or a "
-                 "price."));
+                 ".json: its finished points do not differ in k, r, beta or a price."));
     add_missing(sweep, section);
   }
   return section;

@@ -72,7 +72,8 @@ class Sweep(run.CliTest):
         page = self.folder / "sweep.html"
         drawn = self.json_of(run.run("report", self.out / "table.json", "-o", page, "--json"))
         self.assertEqual(drawn["files"][0]["holds"], "sweep")
-        self.assertIn("do not differ in k, r or a price", drawn["missing"][0])
+        self.assertEqual(drawn["missing"], [])
+        self.assertIn("Perplexity by k and beta", page.read_text())
 
     def test_points_that_fail_are_recorded_and_the_others_go_on(self):
         words = self.words("--length", 100000)  # more than the text has
