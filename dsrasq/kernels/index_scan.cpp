@@ -13,6 +13,7 @@
 #include <limits>
 #include <utility>
 
+#include "dsrasq/kernels/byte_products-inl.h"
 #include "dsrasq/kernels/index_scan.h"
 #include "dsrasq/kernels/index_scan_state.h"
 #include "dsrasq/kernels/vector_math-inl.h"
@@ -205,12 +206,8 @@ static HWY_INLINE Int32s load_keys(const int8_t* keys) {
 // dot + the sum of the four products of unsigned key bytes and signed query bytes.
 static HWY_INLINE Int32s add_dots(Int32s dot, Int32s keys, int32_t query) {
   const Int32Tag di;
-#if HWY_TARGET == HWY_AVX3
-  const __m512i pairs = _mm512_maddubs_epi16(keys.raw, _mm512_set1_epi32(query));
-  return hn::Add(dot, Int32s{_mm512_madd_epi16(pairs, _mm512_set1_epi16(1))});
-#elif HWY_TARGET == HWY_AVX2
-  const __m256i pairs = _mm256_maddubs_epi16(keys.raw, _mm256_set1_epi32(query));
-  return hn::Add(dot, Int32s{_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))});
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  return hn::Add(dot, sum_halves(byte_products(keys, hn::Set(di, query))));
 #elif HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SSSE3
   const __m128i pairs = _mm_maddubs_epi16(keys.raw, _mm_set1_epi32(query));
   return hn::Add(dot, Int32s{_mm_madd_epi16(pairs, _mm_set1_epi16(1))});
@@ -228,17 +225,6 @@ static HWY_INLINE Int32s add_dots(Int32s dot, Int32s keys, int32_t query) {
 
 #if HWY_TARGET == HWY_AVX2
 #define DSRASQ_SCAN_PAGES 1
-
-// Sums of two products of unsigned and signed bytes, as int16. They must fit.
-static HWY_INLINE Int32s byte_products(Int32s raised, Int32s keys) {
-  return Int32s{_mm256_maddubs_epi16(raised.raw, keys.raw)};
-}
-static HWY_INLINE Int32s add_halves(Int32s a, Int32s b) {
-  return Int32s{_mm256_add_epi16(a.raw, b.raw)};
-}
-static HWY_INLINE Int32s sum_halves(Int32s a) {
-  return Int32s{_mm256_madd_epi16(a.raw, _mm256_set1_epi16(1))};
-}
 #else
 #define DSRASQ_SCAN_PAGES 0
 #endif

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "dsrasq/core/parallel.h"
+#include "dsrasq/kernels/byte_products-inl.h"
 #include "dsrasq/kernels/int8_rows.h"
 #include "dsrasq/kernels/packed_linear_call.h"
 #include "dsrasq/kernels/packed_linear_store-inl.h"
@@ -26,26 +27,12 @@ namespace plain {
 // Sums of two products of an unsigned and a signed byte have 16 bits: of codes up to 15 eight of
 // them fit (8 * 2 * 15 * 127), so that those of a group of 32 are added up in 16 bits.
 #if HWY_TARGET == HWY_AVX3
-HWY_INLINE Int32s byte_products(Int32s magnitudes, Int32s x) {
-  return Int32s{_mm512_maddubs_epi16(magnitudes.raw, x.raw)};
-}
-HWY_INLINE Int32s add_halves(Int32s a, Int32s b) { return Int32s{_mm512_add_epi16(a.raw, b.raw)}; }
-HWY_INLINE Int32s sum_halves(Int32s a) {
-  return Int32s{_mm512_madd_epi16(a.raw, _mm512_set1_epi16(1))};
-}
 HWY_INLINE Int32s magnitude(Int32s codes) { return Int32s{_mm512_abs_epi8(codes.raw)}; }
 HWY_INLINE Int32s with_sign_of(Int32s codes, Int32s x) {
   const __mmask64 is_negative = _mm512_movepi8_mask(codes.raw);
   return Int32s{_mm512_mask_sub_epi8(x.raw, is_negative, _mm512_setzero_si512(), x.raw)};
 }
 #else
-HWY_INLINE Int32s byte_products(Int32s magnitudes, Int32s x) {
-  return Int32s{_mm256_maddubs_epi16(magnitudes.raw, x.raw)};
-}
-HWY_INLINE Int32s add_halves(Int32s a, Int32s b) { return Int32s{_mm256_add_epi16(a.raw, b.raw)}; }
-HWY_INLINE Int32s sum_halves(Int32s a) {
-  return Int32s{_mm256_madd_epi16(a.raw, _mm256_set1_epi16(1))};
-}
 HWY_INLINE Int32s magnitude(Int32s codes) { return Int32s{_mm256_abs_epi8(codes.raw)}; }
 HWY_INLINE Int32s with_sign_of(Int32s codes, Int32s x) {
   return Int32s{_mm256_sign_epi8(x.raw, codes.raw)};
