@@ -147,6 +147,16 @@ TEST_F(NeedleRun, QuestionAgnosticPoliciesChooseWithoutTheQuestion) {
   EXPECT_NE(answers(agnostic, "snapkv"), answers(aware, "snapkv"));
 }
 
+TEST_F(NeedleRun, AnswersAtTheSameTimeAreThoseOneByOne) {
+  const policy::PolicyOptions base{.name = "full,window:window=64"};
+  Json alone = run_needle(engine_, base, options_);
+  options_.at_once = 3;
+  Json together = run_needle(engine_, base, options_);
+  for (Json* result : {&alone, &together})
+    for (Json& sample : (*result)["samples"]) sample.erase("seconds");
+  EXPECT_EQ(alone, together);
+}
+
 TEST_F(NeedleRun, ComparesWithTheFirstPolicyOfTheSameLength) {
   Json samples = Json::array();
   const auto add = [&](int sample, int length, const char* policy, bool found, double digits) {

@@ -125,6 +125,21 @@ TEST_F(TaskRun, PredictionsOfOtherOptionsOrDataAreRefused) {
   data.replace(data.find("A baker"), 7, "A baxer");
   write("hotpot.json", data);
   EXPECT_HAS(refusal(), "p.jsonl line 1 was made with");
+  write("hotpot.json", hotpot_file());
+  run();
+  const session::Engine in_integers{{.model = kModel, .adapter = "none", .products = "int8"}};
+  EXPECT_HAS(error_text([&] {
+               run_tasks(in_integers, base_, TaskSet(TaskKind::kQa, options_), options_);
+             }),
+             "p.jsonl line 1 was made with");
+}
+
+TEST_F(TaskRun, AnswersAtTheSameTimeAreThoseOneByOne) {
+  const Json alone = run();
+  options_.at_once = 4;
+  options_.predictions = (folder_ / "p.jsonl").string();
+  EXPECT_EQ(timeless(run()), timeless(alone));
+  EXPECT_EQ(timeless(run()), timeless(alone));  // in the file they are in any order
 }
 
 TEST_F(TaskRun, ShardsMergedAreTheWholeRun) {
