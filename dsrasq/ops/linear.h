@@ -25,7 +25,8 @@ class Linear {
          at::ScalarType dtype, bool packed, kernels::Products products = kernels::Products::kFp32);
   /// A dense weight `[N, K]`; `bias` is `[N]` or undefined.
   static Linear dense(at::Tensor weight, at::Tensor bias = {});
-  /// An fp32 weight `[N, K]` of this process, packed for the CPU kernels.
+  /// A weight `[N, K]` of this process, packed for the CPU kernels: as fp16 where that is exact,
+  /// else as fp32.
   static Linear packed(const at::Tensor& weight, at::Tensor bias = {});
 
   /// `[T, K]` to `[T, N]`.
