@@ -1,15 +1,13 @@
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "dsrasq/core/error.h"
-#include "dsrasq/core/process.h"
-#include "dsrasq/data/task_reader.h"
 #include "dsrasq/eval/answer_line.h"
 #include "dsrasq/eval/retrieval.h"
 #include "dsrasq/eval/run_fingerprint.h"
 #include "dsrasq/eval/stopwatch.h"
+#include "dsrasq/eval/task_run.h"
 #include "dsrasq/session/session.h"
 
 namespace dsrasq::eval {
@@ -101,20 +99,10 @@ bool has_nothing_to_find(const Json& scores) {
   return scores.at(scores.contains("fact_recall") ? "fact_recall" : "oracle_recall")[1] == 0;
 }
 
-// Calls `use` with the number of each sample, from 0, and the sample; `most` of each task, 0: all.
-template <class Use>
-void for_each_sample(const RetrievalOptions& options, const Use& use) {
-  data::TaskReader reader(options.data, options.format);
-  std::map<std::string, int64_t> taken;
-  int64_t number = 0;
-  while (const auto sample = reader.next()) {
-    check_interrupt();
-    DSRASQ_CHECK(asks_behind_texts(sample->format), kInvalidArgument, kInRetrievalRun,
-                 "eval retrieval does not do ", data::task_format_name(sample->format), " data (",
-                 sample->task, "); want hotpotqa, musique, multirc, nq, squad, kv, babi or qmsum");
-    if (options.samples > 0 && taken[sample->task]++ >= options.samples) continue;
-    use(number++, *sample);
-  }
+void check_format(const data::TaskSample& sample) {
+  DSRASQ_CHECK(asks_behind_texts(sample.format), kInvalidArgument, kInRetrievalRun,
+               "eval retrieval does not do ", data::task_format_name(sample.format), " data (",
+               sample.task, "); want hotpotqa, musique, multirc, nq, squad, kv, babi or qmsum");
 }
 
 }  // namespace
@@ -131,7 +119,8 @@ Json run_retrieval(const session::Engine& engine, const policy::PolicyOptions& b
   PredictionFile file(options.predictions, line_keys());
   Json lines = Json::array();
   int64_t n_without = 0;
-  for_each_sample(options, [&](int64_t number, const data::TaskSample& sample) {
+  const auto use = [&](int64_t number, const data::TaskSample& sample) {
+    check_format(sample);
     if (!shard.has(number)) return;
     const AskedText asked = asked_text(engine, encoder, sample);
     for (const NamedPolicy& named : policies) {
@@ -149,7 +138,8 @@ Json run_retrieval(const session::Engine& engine, const policy::PolicyOptions& b
       numbered.update(line);
       lines.push_back(std::move(numbered));
     }
-  });
+  };
+  for_each_sample(options.data, options.format, options.samples, use);
   if (progress && n_without > 0)
     progress(concat(n_without, " of ", lines.size(),
                     " readings had nothing to find in the pool and count in no figure of it: a "

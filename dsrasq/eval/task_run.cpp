@@ -40,13 +40,14 @@ TaskSet::TaskSet(TaskKind kind, const TaskOptions& options)
                "MultiRC has figures of its own (f1a): want its files in a run by themselves");
 }
 
-void TaskSet::for_each(const Use& use) const {
-  data::TaskReader reader(data_, format_);
+void for_each_sample(const std::vector<std::string>& files, const std::string& format, int64_t most,
+                     const SampleUse& use) {
+  data::TaskReader reader(files, format);
   std::map<std::string, int64_t> taken;  // by task
   int64_t number = 0;
   while (const auto sample = reader.next()) {
     check_interrupt();
-    if (most_ > 0 && taken[sample->task]++ >= most_) continue;
+    if (most > 0 && taken[sample->task]++ >= most) continue;
     use(number++, *sample);
   }
 }

@@ -48,6 +48,14 @@ struct TaskOptions {
   }
 };
 
+/// Called with the number, from 0, and each sample.
+using SampleUse = std::function<void(int64_t number, const data::TaskSample& sample)>;
+
+/// The samples of files, at most `most` of each task (0: all). Throws as TaskReader does, and
+/// kInterrupted.
+void for_each_sample(const std::vector<std::string>& files, const std::string& format, int64_t most,
+                     const SampleUse& use);
+
 /// The samples of a run, read from the files when they are asked for.
 class TaskSet {
  public:
@@ -61,9 +69,7 @@ class TaskSet {
   /// itself asks.
   int64_t n_unasked() const { return n_unasked_; }
 
-  /// Calls `use` with the number, from 0, and each sample.
-  using Use = std::function<void(int64_t number, const data::TaskSample& sample)>;
-  void for_each(const Use& use) const;
+  void for_each(const SampleUse& use) const { for_each_sample(data_, format_, most_, use); }
 
  private:
   TaskKind kind_;
